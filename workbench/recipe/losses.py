@@ -1,0 +1,192 @@
+"""The training objectives, as one table: what data each takes, its parameters, and when to pick it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.errors import ConfigError
+from workbench.recipe.kinds import KINDS
+from workbench.recipe.parameters import Parameter, check_parameters, parse_options
+
+
+@dataclass(frozen=True)
+class LossEntry:
+    """One training objective.
+
+    Attributes:
+        name: Class name, as the field knows it.
+        cls: Where the class is, `module:Class`.
+        kinds: Kinds of data set it can train on.
+        help: When people pick it, in one sentence.
+        source: The paper or the formula's origin.
+        parameters: What a user may set.
+        in_batch_negatives: Whether other rows of the batch serve as wrong answers, so that a text must not occur twice.
+        needs_classes: Whether the constructor takes `embedding_dimension` and `num_labels`.
+    """
+
+    name: str
+    cls: str
+    kinds: tuple[str, ...]
+    help: str
+    source: str
+    parameters: tuple[Parameter, ...] = ()
+    in_batch_negatives: bool = False
+    needs_classes: bool = False
+
+
+_SCALE = Parameter(
+    "scale", "float", 20.0, "Multiplies the cosine before the softmax (1 / temperature).", 0.01, 1000.0, habitual="10 to 50"
+)
+
+LOSSES: Mapping[str, LossEntry] = {
+    entry.name: entry
+    for entry in (
+        LossEntry(
+            "CoSENTLoss",
+            "workbench.losses.cosent:CoSENTLoss",
+            ("scored_pairs", "labelled_pairs"),
+            "Puts pairs in the order of their scores; the usual first choice for scored pairs.",
+            "Su, CoSENT (2022)",
+            (_SCALE,),
+        ),
+        LossEntry(
+            "CosineSimilarityLoss",
+            "workbench.losses.cosine_similarity:CosineSimilarityLoss",
+            ("scored_pairs", "labelled_pairs"),
+            "Pulls the cosine of each pair towards its score itself, so that the numbers keep their meaning.",
+            "Reimers and Gurevych, Sentence-BERT (2019), regression objective",
+        ),
+        LossEntry(
+            "ContrastiveLoss",
+            "workbench.losses.contrastive:ContrastiveLoss",
+            ("labelled_pairs",),
+            "Pulls matching pairs together and pushes the others apart until they are a margin away.",
+            "Hadsell, Chopra and LeCun (2006)",
+            (Parameter("margin", "float", 0.5, "Cosine distance beyond which a non-match is far enough.", 0.0, 2.0, habitual="0.3 to 0.8"),),
+        ),
+        LossEntry(
+            "MultipleNegativesRankingLoss",
+            "workbench.losses.multiple_negatives_ranking:MultipleNegativesRankingLoss",
+            ("pairs", "triplets"),
+            "Finds the right partner among all partners of the batch; the usual choice for search.",
+            "Henderson et al., Efficient Natural Language Response Suggestion (2017)",
+            (_SCALE,),
+            in_batch_negatives=True,
+        ),
+        LossEntry(
+            "TripletLoss",
+            "workbench.losses.triplet:TripletLoss",
+            ("triplets",),
+            "Keeps the wrong text farther from the anchor than the right one, by a margin.",
+            "Schroff, Kalenichenko and Philbin, FaceNet (2015)",
+            (
+                Parameter(
+                    "triplet_margin",
+                    "float",
+                    5.0,
+                    "Euclidean distance by which the negative must be farther away.",
+                    0.0,
+                    100.0,
+                    habitual="1 to 5; below 1 after Normalize",
+                ),
+            ),
+        ),
+        LossEntry(
+            "SoftmaxLoss",
+            "workbench.losses.softmax:SoftmaxLoss",
+            ("class_pairs", "labelled_pairs"),
+            "Learns to name the class of a pair from u, v and |u-v|; the way Sentence-BERT was first trained.",
+            "Reimers and Gurevych, Sentence-BERT (2019), classification objective",
+            needs_classes=True,
+        ),
+    )
+}
+
+_DEFAULTS: Mapping[str, str] = {
+    "scored_pairs": "CoSENTLoss",
+    "labelled_pairs": "ContrastiveLoss",
+    "class_pairs": "SoftmaxLoss",
+    "pairs": "MultipleNegativesRankingLoss",
+    "triplets": "MultipleNegativesRankingLoss",
+}
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """One objective and all its parameters, defaults filled in.
+
+    Raises:
+        ConfigError: If the name or a parameter is unknown, or a value is out of range.
+    """
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the name, fill in defaults and check each value."""
+        if self.name not in LOSSES:
+            raise ConfigError(f"There is no loss {self.name!r}; there are: {', '.join(LOSSES)}, or auto.", field="loss")
+        object.__setattr__(self, "params", check_parameters(LOSSES[self.name].parameters, self.params, self.name))
+
+    @property
+    def entry(self) -> LossEntry:
+        """The table entry of this loss."""
+        return LOSSES[self.name]
+
+    def check_kind(self, kind: str) -> None:
+        """Refuse a kind of data set that this loss cannot use.
+
+        Raises:
+            ConfigError: Naming the losses that fit.
+        """
+        if kind not in self.entry.kinds:
+            raise ConfigError(
+                f"{self.name} trains on {' or '.join(self.entry.kinds)}, but the data set holds {kind} "
+                f"({', '.join(KINDS[kind].roles)}); use {' or '.join(losses_for(kind))}.",
+                field="loss",
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return {"name": self.name, "params": dict(self.params)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> LossSpec:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            ConfigError: If it is not a loss.
+        """
+        if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
+            raise ConfigError(f"A loss must be an object with `name` and `params`, got {data!r}.", field="loss")
+        return cls(data["name"], data.get("params") or {})
+
+
+def losses_for(kind: str) -> tuple[str, ...]:
+    """Return the names of the losses that can train on a kind of data set, the default first."""
+    names = [name for name, entry in LOSSES.items() if kind in entry.kinds]
+    return tuple(sorted(names, key=lambda name: name != _DEFAULTS[kind]))
+
+
+def default_loss(kind: str) -> LossSpec:
+    """Return the loss that fits a kind of data set when the user names none."""
+    return LossSpec(_DEFAULTS[kind])
+
+
+def parse_loss(text: str) -> LossSpec | None:
+    """Read `NAME[:key=value]...`; `auto` gives None, to be settled once the data set is known.
+
+    Raises:
+        ConfigError: On an unknown name, parameter or value.
+    """
+    name, *words = text.strip().split(":")
+    if name == "auto":
+        return None
+    matches = {known.lower(): known for known in LOSSES}
+    name = matches.get(name.lower(), name)
+    if name not in LOSSES:
+        raise ConfigError(f"There is no loss {name!r}; there are: {', '.join(LOSSES)}, or auto.", field="loss")
+    positional = tuple(parameter.name for parameter in LOSSES[name].parameters[:1])
+    return LossSpec(name, parse_options(LOSSES[name].parameters, positional, words, name))

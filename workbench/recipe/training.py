@@ -1,0 +1,152 @@
+"""The settings of the training loop, as one table and one frozen dataclass."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from workbench.errors import ConfigError
+from workbench.recipe.parameters import Parameter, check_parameters
+
+PRETRAINED_LEARNING_RATE = 2e-5
+SCRATCH_LEARNING_RATE = 5e-4
+
+TRAINING_PARAMETERS: tuple[Parameter, ...] = (
+    Parameter("epochs", "float", 3.0, "How often the model sees every training row.", 0.01, 1000, unit="passes", habitual="1 to 10"),
+    Parameter("batch_size", "int", 32, "Rows that are compared and learned from together.", 1, 65536, unit="rows", habitual="16 to 128"),
+    Parameter(
+        "learning_rate",
+        "float",
+        "auto",
+        "How far one step moves the weights; auto is 2e-5 for a pretrained encoder and 5e-4 for an untrained one.",
+        1e-8,
+        1.0,
+        auto=True,
+        habitual="1e-5 to 1e-4",
+    ),
+    Parameter("warmup_ratio", "float", 0.1, "Share of the steps in which the learning rate rises from zero.", 0.0, 1.0, habitual="0 to 0.2"),
+    Parameter(
+        "max_steps",
+        "int",
+        None,
+        "Ends the training after this many steps, whatever `epochs` says; empty for no limit.",
+        1,
+        10**9,
+        optional=True,
+        unit="steps",
+    ),
+    Parameter(
+        "eval_steps",
+        "int",
+        None,
+        "Steps between two evaluations on the validation part; empty for about ten in a run.",
+        1,
+        10**9,
+        optional=True,
+        unit="steps",
+    ),
+    Parameter("weight_decay", "float", 0.0, "Pulls the weights towards zero at each step (AdamW).", 0.0, 1.0, habitual="0 to 0.1"),
+    Parameter("max_grad_norm", "float", 1.0, "Longer gradients are shortened to this length; 0 leaves them alone.", 0.0, 1e6, habitual="1"),
+    Parameter(
+        "micro_batch_size",
+        "int",
+        None,
+        "Rows embedded at a time; smaller needs less memory and changes nothing else. Empty for the whole batch at once.",
+        1,
+        65536,
+        optional=True,
+        unit="rows",
+    ),
+    Parameter(
+        "precision",
+        "choice",
+        "auto",
+        "Number format while training; auto is bf16 on a GPU that has it and fp32 elsewhere.",
+        choices=("auto", "fp32", "bf16", "fp16"),
+    ),
+    Parameter("seed", "int", 42, "Same seed, same data, same machine: same result.", 0, 2**31 - 1),
+    Parameter("validation_fraction", "float", 0.1, "Share of the rows held out to pick the best step.", 0.0, 0.8, habitual="0.1"),
+    Parameter("test_fraction", "float", 0.15, "Share of the rows held out for the verdict.", 0.0, 0.8, habitual="0.1 to 0.2"),
+)
+"""Everything a form shows as a number or a choice; `device` and `devices` are checked by pattern below."""
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the training loop runs. What each field means stands in `TRAINING_PARAMETERS`.
+
+    Raises:
+        ConfigError: If a value is out of range, or the two held-out fractions leave nothing to train on.
+    """
+
+    epochs: float = 3.0
+    batch_size: int = 32
+    learning_rate: float | str = "auto"
+    warmup_ratio: float = 0.1
+    max_steps: int | None = None
+    eval_steps: int | None = None
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    micro_batch_size: int | None = None
+    precision: str = "auto"
+    seed: int = 42
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.15
+    device: str = "auto"
+    devices: int = 1
+
+    def __post_init__(self) -> None:
+        """Check every field and the two rules that join fields."""
+        values = {parameter.name: getattr(self, parameter.name) for parameter in TRAINING_PARAMETERS}
+        for name, value in check_parameters(TRAINING_PARAMETERS, values, "").items():
+            object.__setattr__(self, name, value)
+        if not isinstance(self.device, str) or not _DEVICE.fullmatch(self.device):
+            raise ConfigError(f"`device` must be auto, cpu, mps, cuda or cuda:N, got {self.device!r}.", field="device")
+        if not isinstance(self.devices, int) or isinstance(self.devices, bool) or self.devices < 1:
+            raise ConfigError(f"`devices` must be a whole number from 1, got {self.devices!r}.", field="devices")
+        if self.devices > 1 and self.device not in {"auto", "cuda"}:
+            raise ConfigError(f"`devices` {self.devices} needs `device` auto or cuda, got {self.device!r}.", field="devices")
+        if self.validation_fraction + self.test_fraction >= 0.95:
+            raise ConfigError(
+                f"`validation_fraction` {self.validation_fraction:g} and `test_fraction` {self.test_fraction:g} leave too little "
+                "to train on; together they must stay below 0.95.",
+                field="test_fraction",
+            )
+
+    def learning_rate_for(self, pretrained: bool) -> float:
+        """Return the learning rate, `auto` settled by whether the encoder is pretrained."""
+        if isinstance(self.learning_rate, str):
+            return PRETRAINED_LEARNING_RATE if pretrained else SCRATCH_LEARNING_RATE
+        return self.learning_rate
+
+    def total_steps(self, rows: int) -> int:
+        """Return the number of optimiser steps for a number of training rows."""
+        if self.max_steps is not None:
+            return self.max_steps
+        return max(1, math.ceil(self.epochs * math.ceil(rows / self.batch_size)))
+
+    def eval_interval(self, rows: int) -> int:
+        """Return the number of steps between two evaluations."""
+        return self.eval_steps or max(1, math.ceil(self.total_steps(rows) / 10))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TrainingConfig:
+        """Read what `to_dict` wrote; missing fields take their default.
+
+        Raises:
+            ConfigError: On an unknown field or a bad value.
+        """
+        known = {item.name for item in fields(cls)}
+        for name in data:
+            if name not in known:
+                raise ConfigError(f"The training settings have no field `{name}`; they have: {', '.join(sorted(known))}.", field=name)
+        return cls(**data)
