@@ -78,7 +78,8 @@ class EncoderInfo:
         model_type: The architecture family as its config.json names it ("bert").
         width: Length of a token vector.
         num_parameters: Trainable numbers of the encoder.
-        max_seq_length: Longest text it takes, in word pieces.
+        max_seq_length: Where it cuts texts unless told otherwise, in word pieces.
+        max_positions: The most word pieces it can be set to; longer texts have no position vectors.
         layers: The layers that come after the encoder in its folder; empty for a plain encoder.
         pretrained: False for an encoder with random weights.
         vocab_size: Number of word pieces, 0 where not known.
@@ -90,6 +91,7 @@ class EncoderInfo:
     width: int
     num_parameters: int
     max_seq_length: int
+    max_positions: int
     layers: tuple[LayerSpec, ...] = ()
     pretrained: bool = True
     vocab_size: int = 0
@@ -167,9 +169,9 @@ class ArchitectureSpec:
         entry = layer.entry
         if entry.consumes == port:
             limit = layer.params.get("max_seq_length")
-            if limit and limit > encoder.max_seq_length:
+            if limit and limit > encoder.max_positions:
                 return (
-                    f"Transformer is asked for {limit} word pieces, but {encoder.name} takes {encoder.max_seq_length} at most; "
+                    f"Transformer is asked for {limit} word pieces, but {encoder.name} takes {encoder.max_positions} at most; "
                     f"lower `max_seq_length` or leave it empty."
                 )
             return None
