@@ -1,0 +1,165 @@
+"""Which token vectors belong to which row: the one object through which layers see tokens.
+
+Two layouts carry the same sentences. Padded: `token_embeddings` is (rows, longest, width) and a mask says what is real.
+Packed: it is (all tokens, width), row after row, and lengths say where each begins. A layer written on the methods below
+works in both.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+
+class Layout(ABC):
+    """Token vectors of several rows.
+
+    Attributes:
+        rows: Number of rows.
+        keep: Bool, True for every token that takes part; (rows, longest) padded, (tokens,) packed.
+    """
+
+    rows: int
+    keep: Tensor
+
+    @abstractmethod
+    def without_prompt(self, prompt_length: int) -> Layout:
+        """Return a layout whose first `prompt_length` tokens of each row take no part; positions stay as they were."""
+
+    @abstractmethod
+    def counts(self) -> Tensor:
+        """Return the number of tokens that take part, int64 (rows,)."""
+
+    @abstractmethod
+    def positions(self) -> Tensor:
+        """Return each token's index in its row, counted from the first real token; shaped like `keep`."""
+
+    @abstractmethod
+    def to_padded(self, x: Tensor) -> Tensor:
+        """Return x as (rows, longest, width), zeros where there is no token."""
+
+    @abstractmethod
+    def padded_mask(self) -> Tensor:
+        """Return the mask that goes with `to_padded`, bool (rows, longest)."""
+
+    @abstractmethod
+    def segment_sum(self, x: Tensor) -> Tensor:
+        """Return the sum over the tokens of each row that take part, (rows, width)."""
+
+    @abstractmethod
+    def segment_max(self, x: Tensor) -> Tensor:
+        """Return the maximum over the tokens of each row that take part, (rows, width); -inf where there are none."""
+
+    @abstractmethod
+    def first(self, x: Tensor) -> Tensor:
+        """Return each row's first token that takes part, (rows, width); token 0 where there is none."""
+
+    @abstractmethod
+    def last(self, x: Tensor) -> Tensor:
+        """Return each row's last token that takes part, (rows, width); zeros where there is none."""
+
+    def expand(self, weights: Tensor) -> Tensor:
+        """Return per-token weights with a last dimension to multiply token vectors by."""
+        return weights.unsqueeze(-1)
+
+
+class PaddedLayout(Layout):
+    """Rows padded to the longest.
+
+    Args:
+        mask: Attention mask (rows, longest), 1 or True for real tokens, on either side.
+        keep: Tokens that take part; None for all real ones.
+    """
+
+    def __init__(self, mask: Tensor, keep: Tensor | None = None) -> None:
+        self.mask = mask.bool()
+        self.keep = self.mask if keep is None else keep
+        self.rows = mask.shape[0]
+
+    def without_prompt(self, prompt_length: int) -> PaddedLayout:  # noqa: D102
+        return PaddedLayout(self.mask, self.mask & (self.positions() >= prompt_length))
+
+    def counts(self) -> Tensor:  # noqa: D102
+        return self.keep.sum(dim=1)
+
+    def positions(self) -> Tensor:  # noqa: D102
+        first_real = self.mask.int().argmax(dim=1, keepdim=True)
+        return torch.arange(self.mask.shape[1], device=self.mask.device) - first_real
+
+    def to_padded(self, x: Tensor) -> Tensor:  # noqa: D102
+        return x * self.expand(self.mask).to(x.dtype)
+
+    def padded_mask(self) -> Tensor:  # noqa: D102
+        return self.mask
+
+    def segment_sum(self, x: Tensor) -> Tensor:  # noqa: D102
+        return (x * self.expand(self.keep).to(x.dtype)).sum(dim=1)
+
+    def segment_max(self, x: Tensor) -> Tensor:  # noqa: D102
+        return x.masked_fill(~self.expand(self.keep), float("-inf")).amax(dim=1)
+
+    def first(self, x: Tensor) -> Tensor:  # noqa: D102
+        return self._pick(x, self.keep.int().argmax(dim=1))
+
+    def last(self, x: Tensor) -> Tensor:  # noqa: D102
+        longest = self.keep.shape[1]
+        picked = self._pick(x, longest - 1 - self.keep.flip(1).int().argmax(dim=1))
+        return torch.where(self.keep.any(dim=1, keepdim=True), picked, torch.zeros_like(picked))
+
+    def _pick(self, x: Tensor, index: Tensor) -> Tensor:
+        return x[torch.arange(self.rows, device=x.device), index]
+
+
+class PackedLayout(Layout):
+    """Rows one behind the other, without padding.
+
+    Args:
+        lengths: Number of tokens of each row, none of them 0.
+        device: Where the token vectors are.
+        keep: Tokens that take part, (tokens,); None for all.
+    """
+
+    def __init__(self, lengths: list[int], device: torch.device | str = "cpu", keep: Tensor | None = None) -> None:
+        self.lengths = lengths
+        self.device = torch.device(device)
+        self.rows = len(lengths)
+        self._length = torch.tensor(lengths, dtype=torch.long, device=self.device)
+        self._start = self._length.cumsum(0) - self._length
+        self.row_of_token = torch.repeat_interleave(torch.arange(self.rows, device=self.device), self._length)
+        self.keep = torch.ones(int(sum(lengths)), dtype=torch.bool, device=self.device) if keep is None else keep
+
+    def without_prompt(self, prompt_length: int) -> PackedLayout:  # noqa: D102
+        return PackedLayout(self.lengths, self.device, self.positions() >= prompt_length)
+
+    def counts(self) -> Tensor:  # noqa: D102
+        return torch.zeros_like(self._length).index_add_(0, self.row_of_token, self.keep.long())
+
+    def positions(self) -> Tensor:  # noqa: D102
+        return torch.arange(len(self.row_of_token), device=self.device) - self._start[self.row_of_token]
+
+    def to_padded(self, x: Tensor) -> Tensor:  # noqa: D102
+        padded = x.new_zeros(self.rows, max(self.lengths, default=0), *x.shape[1:])
+        return padded.index_put((self.row_of_token, self.positions()), x)
+
+    def padded_mask(self) -> Tensor:  # noqa: D102
+        longest = max(self.lengths, default=0)
+        return torch.arange(longest, device=self.device) < self._length.unsqueeze(1)
+
+    def segment_sum(self, x: Tensor) -> Tensor:  # noqa: D102
+        kept = x * self.expand(self.keep).to(x.dtype)
+        return x.new_zeros(self.rows, x.shape[-1]).index_add(0, self.row_of_token, kept)
+
+    def segment_max(self, x: Tensor) -> Tensor:  # noqa: D102
+        kept = x.masked_fill(~self.expand(self.keep), float("-inf"))
+        start = x.new_full((self.rows, x.shape[-1]), float("-inf"))
+        return start.scatter_reduce(0, self.row_of_token.unsqueeze(-1).expand_as(kept), kept, reduce="amax")
+
+    def first(self, x: Tensor) -> Tensor:  # noqa: D102
+        skipped = self._length - self.counts()
+        return x[self._start + torch.where(skipped < self._length, skipped, 0)]
+
+    def last(self, x: Tensor) -> Tensor:  # noqa: D102
+        picked = x[self._start + self._length - 1]
+        return torch.where(self.counts().unsqueeze(-1) > 0, picked, torch.zeros_like(picked))

@@ -1,0 +1,219 @@
+"""The encoder: text to token vectors."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+
+from workbench.errors import ModelError
+from workbench.models import attention
+from workbench.models.bases import resolve_base
+from workbench.models.folder import ModelFolder, read_folder
+from workbench.models.layer import Features, Layer
+from workbench.models.layout import PackedLayout, PaddedLayout
+
+logger = logging.getLogger(__name__)
+
+_PACKABLE = frozenset({"bert"})
+"""Families tried on the packed path; the numeric check below decides for each loaded model."""
+
+_PACKING_TOLERANCE = 1e-4
+
+
+class Transformer(Layer):
+    """A transformers encoder with its tokenizer, the first module of a network.
+
+    Args:
+        model_name_or_path: A folder or a Hub name.
+        max_seq_length: Longer texts are cut off after this many word pieces; None keeps the folder's own limit.
+
+    Raises:
+        ModelError: If there is no such model, it cannot be read, or it has no position vectors for that length.
+    """
+
+    def __init__(self, model_name_or_path: str | os.PathLike[str], max_seq_length: int | None = None) -> None:
+        super().__init__()
+        # A bare transformer may be named from anywhere; the models folder of a home is the workbench's own business.
+        folder = read_folder(resolve_base(str(model_name_or_path), Path.cwd()))
+        limit = max_seq_length or folder.max_seq_length
+        self._set_up(_load_model(folder), _load_tokenizer(folder), limit, folder.max_positions, folder.do_lower_case)
+
+    @classmethod
+    def from_parts(
+        cls, auto_model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, max_seq_length: int, max_positions: int
+    ) -> Transformer:
+        """Return an encoder made of a model and a tokenizer that are already in memory."""
+        self = cls.__new__(cls)
+        Layer.__init__(self)
+        attention.register()
+        auto_model.set_attn_implementation(_attention_for(auto_model.config.model_type))
+        self._set_up(auto_model, tokenizer, max_seq_length, max_positions, do_lower_case=False)
+        return self
+
+    def _set_up(
+        self,
+        auto_model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        max_seq_length: int,
+        max_positions: int,
+        do_lower_case: bool,
+    ) -> None:
+        if max_seq_length > max_positions:
+            raise ModelError(
+                f"`max_seq_length` {max_seq_length} is more than the {max_positions} word pieces this encoder takes.",
+                field="max_seq_length",
+            )
+        self.auto_model = auto_model
+        self.tokenizer = tokenizer
+        self.do_lower_case = do_lower_case
+        self.max_positions = max_positions
+        self.max_seq_length = max_seq_length
+        self._packs: bool | None = None
+
+    def get_word_embedding_dimension(self) -> int:
+        """Return the width of a token vector."""
+        return int(self.auto_model.config.hidden_size)
+
+    get_embedding_dimension = get_word_embedding_dimension
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the `input_ids` of each text, special tokens included, cut off at `max_seq_length`."""
+        if not texts:
+            return []
+        cleaned = [text.strip().lower() if self.do_lower_case else text.strip() for text in texts]
+        encoded = self.tokenizer(
+            cleaned, truncation=True, max_length=self.max_seq_length, padding=False, return_attention_mask=False, return_token_type_ids=False
+        )
+        return list(encoded["input_ids"])
+
+    def collate(self, token_ids: Sequence[Sequence[int]], device: torch.device) -> Features:
+        """Return features for one forward pass, packed where this encoder can, padded elsewhere.
+
+        Args:
+            token_ids: One list of word pieces a row. Packed batches want them sorted by length.
+            device: Where the encoder is.
+        """
+        lengths = [len(ids) for ids in token_ids]
+        if device.type == "cpu" and self.packs and lengths == sorted(lengths) and min(lengths, default=0) > 0:
+            flat = torch.tensor([token for ids in token_ids for token in ids], dtype=torch.long)
+            return {"input_ids": flat, "layout": PackedLayout(lengths)}
+        longest = max(lengths, default=0)
+        pad = self.tokenizer.pad_token_id or 0
+        left = self.tokenizer.padding_side == "left"
+        rows = [[*[pad] * (longest - len(ids)), *ids] if left else [*ids, *[pad] * (longest - len(ids))] for ids in token_ids]
+        input_ids = torch.tensor(rows, dtype=torch.long).to(device)
+        filled = torch.arange(longest) < torch.tensor(lengths).unsqueeze(1)
+        mask = (filled.flip(1) if left else filled).to(device)
+        return {"input_ids": input_ids, "layout": PaddedLayout(mask)}
+
+    def forward(self, features: Features) -> Features:
+        """Read `input_ids` and `layout` (or `attention_mask`), write `token_embeddings`.
+
+        Packed: `input_ids` (tokens,) gives (tokens, width). Padded: (rows, longest) gives (rows, longest, width).
+        """
+        input_ids: Tensor = features["input_ids"]
+        layout = features.get("layout")
+        if layout is None:
+            layout = features["layout"] = PaddedLayout(features["attention_mask"])
+        if isinstance(layout, PackedLayout):
+            output = self.auto_model(
+                input_ids=input_ids.unsqueeze(0),
+                position_ids=layout.positions().unsqueeze(0),
+                token_type_ids=torch.zeros_like(input_ids).unsqueeze(0),
+                packed_lengths=layout.lengths,
+            )
+            features["token_embeddings"] = output.last_hidden_state.squeeze(0)
+        else:
+            arguments: dict[str, Any] = {"input_ids": input_ids, "attention_mask": layout.mask.long()}
+            features["token_embeddings"] = self.auto_model(**arguments).last_hidden_state
+        return features
+
+    @property
+    def packs(self) -> bool:
+        """Whether packed batches give this encoder's own numbers, found out once by trying."""
+        if self._packs is None:
+            self._packs = self.auto_model.config.model_type in _PACKABLE and self._packing_error() < _PACKING_TOLERANCE
+            if not self._packs:
+                logger.info("%s runs on padded batches sorted by length.", self.auto_model.config.model_type)
+        return self._packs
+
+    @torch.no_grad()
+    def _packing_error(self) -> float:
+        """Return the largest relative difference between packed sentences and the same one by one."""
+        was_training = self.training
+        self.eval()
+        generator = torch.Generator().manual_seed(0)
+        vocabulary = int(self.auto_model.config.vocab_size)
+        lengths = sorted({min(length, self.max_seq_length) for length in (2, 5, 5 + 4, 17)} | {self.max_seq_length})
+        lengths = [lengths[0], *lengths]  # a run of equal lengths too
+        rows = [torch.randint(0, vocabulary, (length,), generator=generator) for length in lengths]
+        device = self.auto_model.device
+        try:
+            packed = self.forward({"input_ids": torch.cat(rows).to(device), "layout": PackedLayout(lengths, device)})["token_embeddings"]
+            single = [
+                self.forward({"input_ids": row.unsqueeze(0).to(device), "layout": PaddedLayout(torch.ones(1, len(row), device=device))})
+                for row in rows
+            ]
+        except (TypeError, ValueError, RuntimeError) as error:  # an encoder that takes no position_ids, say
+            logger.info("The packed path does not run on this encoder: %s", error)
+            return float("inf")
+        finally:
+            self.train(was_training)
+        wanted = torch.cat([features["token_embeddings"].squeeze(0) for features in single])
+        error = (packed - wanted).abs().max() / wanted.abs().max().clamp(min=1e-6)
+        return float(error) if torch.isfinite(error) else float("inf")
+
+    def save(self, folder: Path) -> None:
+        """Write weights, tokenizer and configs to the model's root."""
+        self.auto_model.save_pretrained(folder)
+        self.tokenizer.model_max_length = self.max_seq_length
+        # What the last call set would otherwise be stored as the tokenizer's own habit.
+        self.tokenizer.backend_tokenizer.no_truncation()
+        self.tokenizer.backend_tokenizer.no_padding()
+        self.tokenizer.save_pretrained(folder)
+
+    def config(self) -> dict[str, Any]:  # noqa: D102
+        return {"max_seq_length": self.max_seq_length, "do_lower_case": self.do_lower_case}
+
+
+def _attention_for(model_type: object) -> str:
+    return attention.PACKED_ATTENTION if model_type in _PACKABLE else "sdpa"
+
+
+def _load_model(folder: ModelFolder) -> PreTrainedModel:
+    attention.register()
+    # Of 'sdpa' and 'eager' a family may know only the second.
+    for implementation in (_attention_for(folder.config.get("model_type")), "eager"):
+        try:
+            model = AutoModel.from_pretrained(
+                folder.encoder, attn_implementation=implementation, trust_remote_code=False, local_files_only=True, dtype=torch.float32
+            )
+            model.config.use_cache = False
+            return model
+        except ValueError as error:
+            if implementation == "eager":
+                raise ModelError(f"The encoder in `{folder.encoder}` cannot be loaded: {_first_line(error)}.", field="base") from None
+        except (OSError, RuntimeError, KeyError) as error:
+            raise ModelError(f"The encoder in `{folder.encoder}` cannot be loaded: {_first_line(error)}.", field="base") from None
+    raise AssertionError("the loop returns or raises")
+
+
+def _load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerFast:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder.encoder, use_fast=True, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"The tokenizer in `{folder.encoder}` cannot be loaded: {_first_line(error)}.", field="base") from None
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise ModelError(f"The tokenizer in `{folder.encoder}` has no fast form (tokenizer.json); choose another encoder.", field="base")
+    return tokenizer
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
