@@ -27,6 +27,8 @@ def make_batch(name: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> 
 class GivenVectors(torch.nn.Module):
     """Stands where sentence-transformers' losses expect a model: its features are the sentence vectors already."""
 
+    device = torch.device("cpu")
+
     def forward(self, features: dict) -> dict:
         return features
 

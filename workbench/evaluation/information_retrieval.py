@@ -1,0 +1,79 @@
+"""How well an anchor finds its own positive among those of all rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.evaluation.evaluation import Encode, Evaluation, Evaluator, unit_vectors
+
+CUTOFFS = (1, 3, 5, 10)
+DEPTH = 100
+_CHUNK = 512
+
+
+class InformationRetrievalEvaluator(Evaluator):
+    """Search of every distinct anchor over all distinct positives; a row's positive is relevant to its anchor.
+
+    nDCG@10, MRR@10 and MAP@100 with binary relevance, and accuracy, precision and recall at 1, 3, 5 and 10.
+    """
+
+    def __call__(self, encode: Encode) -> Evaluation:
+        """Measure one model; needs anchors and positives."""
+        anchors, positives = self.columns[:2]
+        corpus = {text: index for index, text in enumerate(dict.fromkeys(positives))}
+        relevant: dict[str, set[int]] = {}
+        first_row: dict[str, int] = {}
+        for row, (anchor, positive) in enumerate(zip(anchors, positives, strict=True)):
+            relevant.setdefault(anchor, set()).add(corpus[positive])
+            first_row.setdefault(anchor, row)
+        queries = list(relevant)
+        texts = list(dict.fromkeys([*queries, *corpus]))
+        position = {text: index for index, text in enumerate(texts)}
+        vectors = unit_vectors(encode(texts))
+        ranked = _search(vectors[[position[text] for text in queries]], vectors[[position[text] for text in corpus]])
+        hits = np.zeros(ranked.shape, dtype=bool)
+        for row, query in enumerate(queries):
+            hits[row] = np.isin(ranked[row], list(relevant[query]))
+        totals = np.array([len(relevant[query]) for query in queries])
+        per_query = _per_query_metrics(hits, totals)
+        metrics = {name: float(values.mean()) for name, values in per_query.items()}
+        ndcg = per_query["cosine_ndcg@10"]
+        units = np.array([first_row[query] for query in queries], dtype=np.int64)
+        return Evaluation(metrics, "cosine_ndcg@10", self.rows, units, lambda chosen: float(ndcg[chosen].mean()))
+
+
+def _search(queries: NDArray[np.floating], corpus: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return the corpus indices of each query's best documents, best first, (queries, up to DEPTH)."""
+    depth = min(DEPTH, len(corpus))
+    found = []
+    for start in range(0, len(queries), _CHUNK):
+        scores = queries[start : start + _CHUNK] @ corpus.T
+        best = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
+        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
+        found.append(np.take_along_axis(best, order, axis=1))
+    return np.concatenate(found)
+
+
+def _per_query_metrics(hits: NDArray[np.bool_], totals: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Return each metric's value for every query.
+
+    Args:
+        hits: (queries, depth), whether the document at each rank is relevant.
+        totals: (queries,), how many relevant documents there are.
+    """
+    metrics: dict[str, NDArray[np.float64]] = {}
+    for k in CUTOFFS:
+        found = hits[:, :k].sum(axis=1)
+        metrics[f"cosine_accuracy@{k}"] = (found > 0).astype(np.float64)
+        metrics[f"cosine_precision@{k}"] = found / k
+        metrics[f"cosine_recall@{k}"] = found / totals
+    ranks = np.arange(hits.shape[1])
+    discount = 1 / np.log2(ranks + 2)
+    ideal = np.cumsum(1 / np.log2(np.arange(10) + 2))
+    metrics["cosine_ndcg@10"] = (hits[:, :10] * discount[:10]).sum(axis=1) / ideal[np.minimum(totals, 10) - 1]
+    first = np.where(hits[:, :10].any(axis=1), hits[:, :10].argmax(axis=1), -1)
+    metrics["cosine_mrr@10"] = np.where(first >= 0, 1 / (first + 1.0 + (first < 0)), 0.0)
+    precision_at_rank = np.cumsum(hits, axis=1) / (ranks + 1)
+    metrics["cosine_map@100"] = (precision_at_rank * hits).sum(axis=1) / np.minimum(totals, DEPTH)
+    return metrics

@@ -1,0 +1,125 @@
+"""Did it get better? Tuned against base on held-out rows, with an interval that knows which rows belong together."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.evaluation.evaluation import Evaluation
+
+MINIMUM_ROWS = 50
+_CONFIDENCE = 0.95
+
+METRIC_WORDS = {
+    "spearman_cosine": "rank correlation with the scores",
+    "cosine_ap": "average precision",
+    "cosine_accuracy": "share of triplets in the right order",
+    "cosine_ndcg@10": "search quality (nDCG@10)",
+    "probe_accuracy": "accuracy of a linear probe",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Tuned against base.
+
+    Attributes:
+        outcome: `better`, `no_clear_difference`, `worse` or `not_judged`.
+        metric: Key of the metric compared.
+        before: The base's value, None where it was not measured.
+        after: The tuned model's value, None where it was not measured.
+        difference: after - before.
+        interval: 95 % interval of the difference, None where not judged.
+        rows: Held-out rows.
+        sentence: The verdict in plain words.
+    """
+
+    outcome: str
+    metric: str
+    before: float | None
+    after: float | None
+    difference: float | None
+    interval: tuple[float, float] | None
+    rows: int
+    sentence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        data = asdict(self)
+        data["interval"] = None if self.interval is None else list(self.interval)
+        return data
+
+
+def not_judged(metric: str, reason: str, before: Evaluation | None = None, after: Evaluation | None = None) -> Verdict:
+    """Return the verdict of a comparison that cannot be made.
+
+    Args:
+        metric: Key of the metric.
+        reason: Why, as the end of a sentence.
+        before: The base's evaluation, if there is one.
+        after: The tuned model's evaluation, if there is one.
+    """
+    difference = after.value - before.value if before and after else None
+    rows = (after or before).rows if after or before else 0  # type: ignore[union-attr]
+    return Verdict(
+        "not_judged",
+        metric,
+        before.value if before else None,
+        after.value if after else None,
+        difference,
+        None,
+        rows,
+        f"Not judged: {reason}.",
+    )
+
+
+def compute_verdict(before: Evaluation, after: Evaluation, groups: NDArray[np.int64] | None = None, seed: int = 0) -> Verdict:
+    """Compare two models by a paired bootstrap that resamples groups of rows (Efron and Tibshirani 1993).
+
+    Rows that share a sentence rise and fall together; drawn one by one they would make the interval too narrow.
+
+    Args:
+        before: The base on the test part.
+        after: The tuned model on the same rows.
+        groups: Group number of each row, (rows,); None if every row stands alone.
+        seed: Of the resampling.
+    """
+    metric, rows = after.primary_metric, after.rows
+    if rows < MINIMUM_ROWS:
+        return not_judged(metric, f"{rows} held-out rows are too few to tell luck from learning; {MINIMUM_ROWS} are needed", before, after)
+    low, high = bootstrap_interval(before, after, groups, seed)
+    difference = after.value - before.value
+    outcome = "better" if low > 0 else "worse" if high < 0 else "no_clear_difference"
+    words = METRIC_WORDS.get(metric, metric)
+    moved = f"{words} went from {before.value:.3f} to {after.value:.3f} on {rows} held-out rows"
+    spread = f"{difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}"
+    opening = {
+        "better": "Better than the base:",
+        "worse": "Worse than the base:",
+        "no_clear_difference": "No clear difference from the base:",
+    }[outcome]
+    return Verdict(outcome, metric, before.value, after.value, difference, (low, high), rows, f"{opening} {moved} ({spread}).")
+
+
+def bootstrap_interval(
+    before: Evaluation, after: Evaluation, groups: NDArray[np.int64] | None, seed: int, confidence: float = _CONFIDENCE
+) -> tuple[float, float]:
+    """Return the percentile interval of the difference of the primary metrics."""
+    units = after.units
+    group_of_unit = units if groups is None else np.asarray(groups)[units]
+    _, group_index = np.unique(group_of_unit, return_inverse=True)
+    order = np.argsort(group_index, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(group_index))[:-1])
+    generator = np.random.default_rng(seed)
+    resamples = 2000 if len(units) <= 2000 else 500
+    differences = np.empty(resamples)
+    for index in range(resamples):
+        drawn = generator.integers(0, len(members), len(members))
+        chosen = np.concatenate([members[group] for group in drawn])
+        differences[index] = after.statistic(chosen) - before.statistic(chosen)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(differences, [tail, 1 - tail])
+    return float(low), float(high)
