@@ -1,1 +1,19 @@
-"""Placeholder."""
+"""The web page: Gradio mounted in our own FastAPI application; components <-> recipe, nothing else.
+
+Never imports torch or transformers: training happens in runs, encoding in the encoder process of the playground.
+"""
+
+from workbench._lazy import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "Context": "workbench.ui.context",
+        "Draft": "workbench.ui.draft",
+        "create_app": "workbench.ui.application",
+        "load_draft": "workbench.ui.draft",
+        "save_draft": "workbench.ui.draft",
+        "serve": "workbench.ui.application",
+        "update_draft": "workbench.ui.draft",
+    },
+)
