@@ -22,7 +22,8 @@ def _count(vocab_size: int, shape: Mapping[str, int]) -> int:
     width, inner = shape["hidden_size"], shape["intermediate_size"]
     embeddings = (vocab_size + shape["max_position_embeddings"] + 2 + 2) * width
     layer = 4 * (width + 1) * width + (width + 1) * inner + (inner + 1) * width + 4 * width
-    return embeddings + shape["num_hidden_layers"] * layer
+    pooler = (width + 1) * width
+    return embeddings + shape["num_hidden_layers"] * layer + pooler
 
 
 SCRATCH_INFO = EncoderInfo(

@@ -124,15 +124,13 @@ class TrainingConfig:
             return PRETRAINED_LEARNING_RATE if pretrained else SCRATCH_LEARNING_RATE
         return self.learning_rate
 
-    def total_steps(self, rows: int) -> int:
-        """Return the number of optimiser steps for a number of training rows."""
-        if self.max_steps is not None:
-            return self.max_steps
-        return max(1, math.ceil(self.epochs * math.ceil(rows / self.batch_size)))
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """Return the number of optimiser steps, given the number of batches in an epoch."""
+        return self.max_steps or max(1, math.ceil(self.epochs * steps_per_epoch))
 
-    def eval_interval(self, rows: int) -> int:
+    def eval_interval(self, total_steps: int) -> int:
         """Return the number of steps between two evaluations."""
-        return self.eval_steps or max(1, math.ceil(self.total_steps(rows) / 10))
+        return self.eval_steps or max(1, math.ceil(total_steps / 10))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""

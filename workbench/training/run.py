@@ -1,0 +1,407 @@
+"""One training run, from a frozen recipe and three parts of data to a model folder and a verdict."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
+
+from workbench.data import Parts
+from workbench.errors import ConfigError, RunError
+from workbench.evaluation import Evaluation, Evaluator, Verdict, build_evaluator, compute_verdict
+from workbench.evaluation.verdict import not_judged
+from workbench.losses import build_loss
+from workbench.models import SentenceTransformer, Transformer, build_scratch, build_stack, resolve_base
+from workbench.models.bases import SCRATCH
+from workbench.models.folder import read_folder
+from workbench.models.layer import Layer
+from workbench.models.persistence import default_pooling, load_modules
+from workbench.recipe import KINDS, ArchitectureSpec, Recipe, TrainingConfig
+from workbench.training.batch import Collate
+from workbench.training.listener import Listener
+from workbench.training.sampler import ShuffledBatches
+from workbench.training.tokens import Tokens
+from workbench.training.trainer import SentenceTrainer, TrainedNetwork, is_bf16_fast
+
+_CURVE_POINTS = 2000
+_ENCODE_BATCH = 64
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a run ended.
+
+    Attributes:
+        status: `completed` or `stopped`.
+        steps: Optimiser steps taken.
+        seconds: Training loop, tokenising and loading included, evaluation and saving not.
+        pairs_per_second: Training rows over those seconds.
+        padding_fraction: Padded over all token positions computed.
+        metrics: `before` and `after` on the test part; None where not measured.
+        primary_metric: The metric of selection and verdict.
+        verdict: Tuned against base.
+        device: Where it ran.
+        best_step: The step whose weights were kept; None if none were.
+    """
+
+    status: str
+    steps: int
+    seconds: float
+    pairs_per_second: float
+    padding_fraction: float
+    metrics: Mapping[str, Mapping[str, float] | None]
+    primary_metric: str
+    verdict: Mapping[str, Any]
+    device: str
+    best_step: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return asdict(self)
+
+
+class _Stopwatch:
+    """Runs from its making on, except while paused."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._paused = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._start - self._paused
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._paused += time.perf_counter() - start
+
+
+def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, listener: Listener) -> TrainingResult:
+    """Train, keep the best model on the validation part, and compare it with its base on the test part.
+
+    Args:
+        recipe: Architecture and loss settled.
+        parts: The data, split.
+        home: The workbench's home, where base encoders are looked up.
+        output_dir: Gets `model/`, `evaluations/`, and `base/` where the base has no folder of its own.
+        listener: Is told everything, and may ask for a stop.
+
+    Raises:
+        WorkbenchError: If the recipe cannot run here: no such device, no such base, nothing to train on.
+    """
+    assert recipe.architecture is not None and recipe.loss is not None, "a recipe is settled before it runs"
+    config = recipe.training
+    device = choose_device(config)
+    set_seed(config.seed)
+    transformers.utils.logging.disable_progress_bar()
+    for note in parts.notes:
+        listener.on_message(note)
+    columns, labels = _columns(parts.kind, parts.train)
+    model, base = _build(recipe, home, columns, device)
+    if recipe.base == SCRATCH:
+        base.save(output_dir / "base")
+    validation, test = (None if part is None else build_evaluator(parts.kind, *_columns(parts.kind, part)) for part in (parts.validation, parts.test))
+
+    watch = _Stopwatch()
+    tokens = Tokens(model, columns)
+    if tokens.truncated:
+        listener.on_message(f"{tokens.truncated} texts are longer than {model.max_seq_length} word pieces and are cut off there.")
+    loss = build_loss(recipe.loss, model.get_sentence_embedding_dimension(), len(parts.classes)).to(device)
+    batches = ShuffledBatches(tokens, config.batch_size, config.seed, distinct=recipe.loss.entry.in_batch_negatives)
+    collate = Collate(tokens, None if labels is None else np.asarray(labels))
+    steps_per_epoch = len(batches)
+    total = config.total_steps(steps_per_epoch)
+    learning_rate = config.learning_rate_for(pretrained=recipe.base != SCRATCH)
+    primary = KINDS[parts.kind].primary_metric
+
+    with watch.paused():
+        before = None if test is None else _evaluate(base, test)
+        baseline = None if validation is None else _evaluate(base, validation)
+    _write_json(output_dir / "evaluations" / "before.json", _record(before))
+    packing = "packed without padding" if device.type == "cpu" and model.encoder.packs else "padded, sorted by length"
+    listener.on_message(f"Training on {device}: {tokens.rows:,} rows, {total:,} steps, learning rate {learning_rate:g}; batches are {packing}.")
+    listener.on_start(
+        total,
+        str(device),
+        {
+            "rows": tokens.rows,
+            "validation_rows": 0 if validation is None else validation.rows,
+            "test_rows": 0 if test is None else test.rows,
+            "learning_rate": learning_rate,
+            "steps_per_epoch": steps_per_epoch,
+            "primary_metric": primary,
+            "baseline": None if baseline is None else baseline.value,
+            "num_parameters": sum(weight.numel() for weight in model.parameters()),
+        },
+    )
+
+    network = TrainedNetwork(model, loss)
+    progress = _Progress(model, validation, output_dir / "model", config.eval_interval(total), steps_per_epoch, listener, watch)
+    trainer = SentenceTrainer(
+        network,
+        batches,
+        collate,
+        config.micro_batch_size,
+        args=_arguments(config, device, total, learning_rate, output_dir),
+        callbacks=[progress],
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
+    progress.trainer = trainer
+    with watch.paused():
+        progress.evaluate(0)
+    try:
+        trainer.train()
+    except torch.cuda.OutOfMemoryError:
+        raise RunError(
+            f"The GPU ran out of memory with batches of {config.batch_size} rows; set `micro_batch_size` to "
+            f"{max(1, (config.micro_batch_size or config.batch_size) // 2)}, which changes nothing but the memory needed.",
+            field="micro_batch_size",
+        ) from None
+    shutil.rmtree(output_dir / "checkpoints", ignore_errors=True)
+    steps, seconds = int(trainer.state.global_step), watch.seconds
+    progress.finish(steps)
+
+    after = None
+    if test is not None and progress.kept_step is not None:
+        after = _evaluate(SentenceTransformer(output_dir / "model", device=device), test)
+    _write_json(output_dir / "evaluations" / "after.json", _record(after))
+    verdict = _judge(parts, primary, before, after)
+    _write_json(output_dir / "evaluations" / "verdict.json", verdict.to_dict())
+    listener.on_message(verdict.sentence)
+    return TrainingResult(
+        status="stopped" if progress.keep is not None else "completed",
+        steps=steps,
+        seconds=round(seconds, 3),
+        pairs_per_second=round(trainer.rows_seen / seconds, 2) if seconds > 0 else 0.0,
+        padding_fraction=round(trainer.padding.fraction, 6),
+        metrics={"before": None if before is None else dict(before.metrics), "after": None if after is None else dict(after.metrics)},
+        primary_metric=primary,
+        verdict=verdict.to_dict(),
+        device=str(device),
+        best_step=progress.kept_step,
+    )
+
+
+class _Progress(TrainerCallback):
+    """Tells the listener, evaluates, keeps the best model, and stops when asked."""
+
+    trainer: SentenceTrainer
+
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        validation: Evaluator | None,
+        folder: Path,
+        eval_steps: int,
+        steps_per_epoch: int,
+        listener: Listener,
+        watch: _Stopwatch,
+    ) -> None:
+        self._model = model
+        self._validation = validation
+        self._folder = folder
+        self._eval_steps = eval_steps
+        self._steps_per_epoch = steps_per_epoch
+        self._listener = listener
+        self._watch = watch
+        self._best = -np.inf
+        self._last_evaluated = -1
+        self.kept_step: int | None = None
+        self.keep: str | None = None
+
+    def on_log(self, args: Any, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any) -> None:
+        """Hand a point of the loss curve on."""
+        if logs and "loss" in logs:
+            point = {"step": state.global_step, "epoch": round(state.global_step / self._steps_per_epoch, 4)}
+            for name in ("loss", "learning_rate", "grad_norm"):
+                value = logs.get(name)
+                point[name] = float(value) if value is not None and np.isfinite(value) else None
+            if point["loss"] is None:
+                raise RunError(
+                    f"The loss is no longer a number at step {state.global_step}; lower `learning_rate`, or use `precision` fp32.",
+                    field="learning_rate",
+                )
+            self._listener.on_train(point)
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Report, look for a stop request, evaluate when it is time."""
+        step = state.global_step
+        seconds = self._watch.seconds
+        self._listener.on_progress(step, state.max_steps, step / self._steps_per_epoch, self.trainer.rows_seen / max(seconds, 1e-9), seconds)
+        self.keep = self._listener.stop_requested()
+        if self.keep is not None:
+            control.should_training_stop = True
+        elif step % self._eval_steps == 0 or step >= state.max_steps:
+            with self._watch.paused():
+                self.evaluate(step)
+
+    def evaluate(self, step: int) -> None:
+        """Measure on the validation part and keep the model if it is the best so far, the later one of equals."""
+        if self._validation is None or step == self._last_evaluated:
+            return
+        self._last_evaluated = step
+        result = _evaluate(self._model, self._validation)
+        best = result.value >= self._best
+        self._listener.on_evaluation(
+            {
+                "step": step,
+                "epoch": round(step / self._steps_per_epoch, 4),
+                "metrics": dict(result.metrics),
+                "primary_metric": result.primary_metric,
+                "value": result.value,
+                "best": bool(best),
+            }
+        )
+        if best:
+            self._best = result.value
+            self._save(step)
+
+    def finish(self, steps: int) -> None:
+        """Leave the model behind that the run, or whoever stopped it, wants."""
+        if self.keep == "none":
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self.kept_step = None
+        elif self.keep == "latest" or self._validation is None:
+            self._save(steps)
+        elif self.keep is None:
+            self.evaluate(steps)
+        if self.kept_step is not None:
+            part = "on the validation part" if self._validation is not None else "at the end"
+            self._listener.on_message(f"Kept the model of step {self.kept_step}, {'the latest' if self.keep == 'latest' else 'the best ' + part}.")
+
+    def _save(self, step: int) -> None:
+        """Replace the kept model; at no moment is there no whole one."""
+        fresh = self._folder.with_name(self._folder.name + ".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        self._model.save(fresh)
+        old = self._folder.with_name(self._folder.name + ".old")
+        if self._folder.exists():
+            self._folder.rename(old)
+        fresh.rename(self._folder)
+        shutil.rmtree(old, ignore_errors=True)
+        self.kept_step = step
+
+
+def choose_device(config: TrainingConfig) -> torch.device:
+    """Return the device of a run.
+
+    Raises:
+        ConfigError: If the machine has no such device, or it cannot compute in the precision asked for.
+    """
+    name = config.device.partition(":")[0]
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"`device` {config.device!r} asks for a CUDA GPU, and this machine offers none; use auto or cpu.", field="device")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("`device` 'mps' asks for an Apple GPU, and this machine offers none; use auto or cpu.", field="device")
+    if config.precision == "fp16" and name != "cuda":
+        raise ConfigError(f"`precision` fp16 needs a CUDA GPU, and this run is on {name}; use auto, bf16 or fp32.", field="precision")
+    # The supervisor shows a run only its own GPU, so an index would count from there.
+    return torch.device(name)
+
+
+def _build(recipe: Recipe, home: Path, columns: list[list[str]], device: torch.device) -> tuple[SentenceTransformer, SentenceTransformer]:
+    """Return the network to train and its base as it comes, which share the encoder until the first step."""
+    assert recipe.architecture is not None
+    encoder_spec, *layers = recipe.architecture.layers
+    limit = encoder_spec.params["max_seq_length"]
+    own: list[Layer]
+    if recipe.base == SCRATCH:
+        encoder = build_scratch([text for column in columns for text in column], recipe.training.seed)
+        if limit is not None:
+            encoder.max_seq_length = limit
+        own_specs = ArchitectureSpec.default().layers[1:]
+        own = [encoder, *build_stack(encoder, encoder.get_word_embedding_dimension(), own_specs)[1:]]
+    else:
+        folder = read_folder(resolve_base(recipe.base, home))
+        own = load_modules(folder, limit)
+        own_specs = folder.layers or (default_pooling(folder),)
+        first = own[0]
+        assert isinstance(first, Transformer)
+        encoder = first
+    fresh = build_stack(encoder, encoder.get_word_embedding_dimension(), tuple(layers))
+    # As long as the stack is the base's own, its trained weights go on; behind the first difference nothing would fit.
+    modules: list[Layer] = [encoder]
+    same = True
+    for index, spec in enumerate(layers):
+        same = same and index < len(own_specs) and own_specs[index] == spec
+        modules.append(own[index + 1] if same else fresh[index + 1])
+    return SentenceTransformer(modules=modules, device=device), SentenceTransformer(modules=own, device=device)
+
+
+def _arguments(config: TrainingConfig, device: torch.device, total: int, learning_rate: float, output_dir: Path) -> TrainingArguments:
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and is_bf16_fast(device))
+    arguments = TrainingArguments(
+        output_dir=str(output_dir / "checkpoints"),
+        per_device_train_batch_size=config.batch_size,
+        max_steps=total,
+        learning_rate=learning_rate,
+        warmup_steps=int(np.ceil(config.warmup_ratio * total)),
+        lr_scheduler_type="linear",
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        optim="adamw_torch_fused" if device.type in {"cpu", "cuda"} else "adamw_torch",
+        seed=config.seed,
+        bf16=bf16,
+        fp16=config.precision == "fp16",
+        use_cpu=device.type == "cpu",
+        logging_strategy="steps",
+        logging_steps=max(1, total // _CURVE_POINTS),
+        save_strategy="no",
+        eval_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        ddp_find_unused_parameters=True,
+    )
+    # Several visible GPUs without torchrun would wrap the model in DataParallel.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
+
+
+def _columns(kind: str, part: Any) -> tuple[list[list[str]], list[Any] | None]:
+    """Return the text columns and the labels of a part."""
+    roles = KINDS[kind]
+    return [list(part[role]) for role in roles.texts], None if roles.label is None else list(part[roles.label])
+
+
+def _evaluate(model: SentenceTransformer, evaluator: Evaluator) -> Evaluation:
+    return evaluator(lambda texts: model.encode(texts, batch_size=_ENCODE_BATCH))
+
+
+def _judge(parts: Parts, metric: str, before: Evaluation | None, after: Evaluation | None) -> Verdict:
+    if before is None:
+        return not_judged(metric, "there is no test part; hold out some rows or give a test file")
+    if after is None:
+        return not_judged(metric, "no model was kept", before)
+    if parts.leaking:
+        return not_judged(metric, "the split leaks, so the test rows are no proof", before, after)
+    return compute_verdict(before, after, parts.test_groups)
+
+
+def _record(evaluation: Evaluation | None) -> dict[str, Any] | None:
+    if evaluation is None:
+        return None
+    return {"metrics": dict(evaluation.metrics), "primary_metric": evaluation.primary_metric, "rows": evaluation.rows}
+
+
+def _write_json(path: Path, data: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
