@@ -1,0 +1,573 @@
+"""The commands: everything the page does, from a shell.
+
+Words and progress go to stderr, results to stdout; with --json the last line of stdout is one JSON object. Exit codes: 0 done,
+1 a run that failed on its own, 2 wrong input or options, 130 interrupted. Nothing heavy is imported before a command needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from workbench.errors import ConfigError, DataError, InputError, ModelError, WorkbenchError
+from workbench.recipe import TRAINING_PARAMETERS, ArchitectureSpec, LayerSpec, Recipe, TrainingConfig, parse_layers, parse_loss
+from workbench.settings import home_folder
+
+if TYPE_CHECKING:
+    from workbench.data import StoredDataset
+    from workbench.evaluation import Evaluation
+    from workbench.models import SentenceTransformer
+    from workbench.runs import Run
+
+INTERRUPTED = 130
+
+Answer = tuple[int, Mapping[str, Any]]
+"""Exit code, and what --json prints."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with exit code 2."""
+        self.exit(2, f"{self.prog}: {message[:1].upper()}{message[1:]}. See `{self.prog} --help`.\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        arguments: The words after `python -m workbench`; None for those of this process.
+    """
+    options = build_parser().parse_args(arguments)
+    try:
+        code, answer = options.command(options)
+    except WorkbenchError as error:
+        return _fail(options, error.message, error.exit_code)
+    except KeyboardInterrupt:
+        return _fail(options, "Interrupted.", INTERRUPTED)
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        return _fail(options, f"The system refused a file operation: {error.strerror or error}{place}.", 1)
+    except Exception as error:
+        log = options.home_folder / "errors.log"
+        where = ""
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a", encoding="utf-8") as stream:
+                traceback.print_exc(file=stream)
+            where = f" The details are in {log}."
+        except OSError:
+            pass
+        return _fail(options, f"The workbench made a mistake: {type(error).__name__}: {error}.{where}", 1)
+    if options.json:
+        print(json.dumps(answer, ensure_ascii=False), flush=True)
+    return code
+
+
+def _fail(options: argparse.Namespace, message: str, code: int) -> int:
+    _say(f"Error: {message}" if code != INTERRUPTED else message)
+    if options.json:
+        print(json.dumps({"error": message}, ensure_ascii=False), flush=True)
+    return code
+
+
+def _say(text: str = "") -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+class _Home(argparse.Action):
+    """Stores the folder, resolved."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        """Set `home_folder`."""
+        namespace.home_folder = home_folder(values)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--home", metavar="DIR", action=_Home, help="where data sets, runs and models live ($WORKBENCH_HOME, else ~/.workbench)")
+    common.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")
+    common.set_defaults(home_folder=home_folder())
+
+    parser = _Parser(prog="python -m workbench", description="Fine-tune sentence-embedding models.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+
+    def command(name: str, function: Callable[[argparse.Namespace], Answer], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, parents=[common], help=text, description=text[:1].upper() + text[1:] + ".")
+        sub.set_defaults(command=function)
+        return sub
+
+    ui = command("ui", _ui, "open the page")
+    add_ui_options(ui)
+
+    train = command("train", _train, "train a model and follow the run")
+    train.add_argument("data", nargs="?", metavar="DATA", help="a CSV, TSV or JSONL file, or a stored data set")
+    train.add_argument("--base", metavar="MODEL", help="Hub name, folder, run id, or a bundled name such as scratch")
+    train.add_argument("--recipe", metavar="FILE", help="train what a recipe.json says; other options change it")
+    train.add_argument("--layers", metavar="STACK", help='after the encoder, e.g. "pooling:mean,dense:256:tanh,normalize"')
+    train.add_argument("--loss", metavar="NAME[:key=value]", help="class name, or auto for the one that fits the data")
+    train.add_argument("--name", help="what to call the run")
+    train.add_argument("--validation-data", metavar="FILE", help="rows to pick the best step on (else split off)")
+    train.add_argument("--test-data", metavar="FILE", help="rows for the verdict (else split off)")
+    train.add_argument("--max-seq-length", metavar="N", help="cut texts after this many word pieces")
+    for parameter in TRAINING_PARAMETERS:
+        unit = f" [{parameter.unit}]" if parameter.unit else ""
+        text = f"{parameter.help}{unit} (default: {'none' if parameter.default is None else parameter.default})"
+        train.add_argument(_option(parameter.name), metavar="X", help=text.replace("%", "%%"))
+    train.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
+    train.add_argument("--devices", type=int, metavar="N", help="number of GPUs")
+    train.add_argument("--allow-leaking-split", action="store_true", help="accept a random split where no leak-free one is possible")
+    train.add_argument("--output", metavar="DIR", help="copy the trained model folder here")
+    _add_data_options(train)
+
+    evaluate = command("evaluate", _evaluate, "measure a model on a file")
+    evaluate.add_argument("model", metavar="MODEL")
+    evaluate.add_argument("data", metavar="DATA")
+    evaluate.add_argument("--against", metavar="MODEL", help="also measure this one, and judge MODEL against it")
+    _add_data_options(evaluate)
+
+    encode = command("encode", _encode, "turn texts into vectors")
+    encode.add_argument("model", metavar="MODEL")
+    encode.add_argument("texts", metavar="TEXTS", help="a file with one text a line, or a table with --column")
+    encode.add_argument("--output", metavar="FILE.npy", required=True)
+    encode.add_argument("--column", help="the column of a CSV, TSV or JSONL file that holds the texts")
+    encode.add_argument("--batch-size", type=int, default=32, metavar="N")
+    encode.add_argument("--normalize", action="store_true", help="scale vectors to length 1")
+    encode.add_argument("--truncate-dim", type=int, metavar="N", help="keep only the first N numbers")
+
+    similarity = command("similarity", _similarity, "compare texts with one another")
+    similarity.add_argument("model", metavar="MODEL")
+    similarity.add_argument("texts", metavar="TEXT", nargs="+")
+
+    check = command("check", _check, "read a data file and report what it holds")
+    check.add_argument("data", metavar="DATA")
+    check.add_argument("--full", action="store_true", help="run the costly checks on every row")
+    _add_data_options(check)
+
+    runs = command("runs", _runs, "list, show, stop, rename or delete runs")
+    runs.add_argument("action", choices=("list", "show", "stop", "rename", "delete"))
+    runs.add_argument("run_id", nargs="?", metavar="RUN_ID")
+    runs.add_argument("--keep", choices=("latest", "best", "none"), default="best", help="which weights a stopped run keeps")
+    runs.add_argument("--name", help="the new name")
+
+    script = command("script", _script, "print the equivalent sentence-transformers program")
+    script.add_argument("source", metavar="RUN_ID_OR_RECIPE")
+    script.add_argument("--data", metavar="DIR", help="write the run's three parts here as CSV files, for the program to read")
+
+    command("doctor", _doctor, "say what is installed, what is there, and what would not work")
+    return parser
+
+
+def add_ui_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `app.py` and the `ui` command share, apart from --home."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind to (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=7860, help="port (7860; 0 picks a free one and prints it)")
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="password for the page; required when the host is not loopback")
+    parser.add_argument("--allowed-host", action="append", default=[], metavar="NAME", help="further name the page is reached by")
+    parser.add_argument("--open", action="store_true", help="open a browser")
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--columns", metavar="ROLE=COLUMN,...", help='e.g. "sentence1=a,sentence2=b,score=c"')
+    parser.add_argument("--score-scale", metavar="LOW-HIGH", help="lowest and highest possible score, e.g. 1-5")
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def parse_columns(text: str | None) -> dict[str, str]:
+    """Read `role=column,role=column`.
+
+    Raises:
+        ConfigError: If a part has no `=`.
+    """
+    columns: dict[str, str] = {}
+    for part in (text or "").split(","):
+        if not part.strip():
+            continue
+        role, equals, column = part.partition("=")
+        if not equals or not role.strip() or not column.strip():
+            raise ConfigError(f'`--columns` must look like "sentence1=a,sentence2=b,score=c", got {text!r}.', field="columns")
+        columns[role.strip()] = column.strip()
+    return columns
+
+
+def parse_scale(text: str | None) -> tuple[float, float] | None:
+    """Read `LOW-HIGH`, e.g. `0-5` or `-1-1`.
+
+    Raises:
+        ConfigError: If it is no such pair.
+    """
+    if text is None:
+        return None
+    at = text.find("-", 1)
+    try:
+        return float(text[:at]), float(text[at + 1 :])
+    except ValueError:
+        raise ConfigError(f"`--score-scale` must be LOW-HIGH, e.g. 1-5, got {text!r}.", field="score_scale") from None
+
+
+# --- train ---------------------------------------------------------------------------------------------------------------
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """Return the recipe that the options of `train` describe."""
+    given = {}
+    for parameter in TRAINING_PARAMETERS:
+        text = getattr(options, parameter.name)
+        if text is not None:
+            try:
+                given[parameter.name] = parameter.parse(text)
+            except ConfigError as error:
+                raise ConfigError(error.message.replace(f"`{parameter.name}`", f"`{_option(parameter.name)}`"), parameter.name) from None
+    given |= {name: getattr(options, name) for name in ("device", "devices") if getattr(options, name) is not None}
+    start = _read_recipe(Path(options.recipe)) if options.recipe else None
+    base, data = options.base or (start and start.base), options.data or (start and start.data)
+    if data is None:
+        raise InputError("`train` needs DATA, a CSV, TSV or JSONL file (or `--recipe FILE`).", field="data")
+    if base is None:
+        raise InputError("`train` needs `--base MODEL`: a Hub name, a folder, a run id, or scratch.", field="base")
+    recipe = start or Recipe(base, data)
+    changes: dict[str, Any] = {"base": base, "data": data, "training": TrainingConfig.from_dict(recipe.training.to_dict() | given)}
+    if options.loss is not None:
+        changes["loss"] = parse_loss(options.loss)
+    if options.columns is not None:
+        changes["columns"] = parse_columns(options.columns)
+    if options.score_scale is not None:
+        changes["score_scale"] = parse_scale(options.score_scale)
+    for name in ("validation_data", "test_data", "name"):
+        if getattr(options, name) is not None:
+            changes[name] = getattr(options, name)
+    if options.allow_leaking_split:
+        changes["allow_leaking_split"] = True
+    return recipe.replace(**changes, architecture=_architecture(options, recipe, base))
+
+
+def _architecture(options: argparse.Namespace, recipe: Recipe, base: str) -> ArchitectureSpec | None:
+    """Return the stack; None leaves the base's own layers, or mean pooling, to be looked up when the run is queued."""
+    if options.layers is None and options.max_seq_length is None:
+        return recipe.architecture
+    if options.layers is not None:
+        after = parse_layers(options.layers)
+    elif recipe.architecture is not None:
+        after = recipe.architecture.layers[1:]
+    else:
+        from workbench.models import describe_base
+        from workbench.runs import resolve_model
+
+        info = describe_base(resolve_model(base, options.home_folder), options.home_folder)
+        after = info.layers or ArchitectureSpec.default().layers[1:]
+    encoder = LayerSpec("transformer")
+    if options.max_seq_length is not None:
+        encoder = LayerSpec("transformer", {"max_seq_length": encoder.entry.parameters[0].parse(options.max_seq_length, "Transformer")})
+    elif recipe.architecture is not None:
+        encoder = recipe.architecture.layers[0]
+    return ArchitectureSpec((encoder, *after))
+
+
+def _read_recipe(path: Path) -> Recipe:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The recipe `{path}` cannot be read: {error}.", field="recipe") from None
+    return Recipe.from_json(text)
+
+
+def _train(options: argparse.Namespace) -> Answer:
+    from workbench.runs import RunResult, submit
+
+    output = _check_output(options.output)
+    run = submit(_recipe(options), options.home_folder)
+    _say(f"Run {run.run_id} is queued; it goes on when this command ends.")
+    run = _follow(run.run_id, options.home_folder)
+    answer = RunResult.from_run(run).to_dict()
+    if output is not None and answer["output_dir"]:
+        import shutil
+
+        shutil.copytree(answer["output_dir"], output, dirs_exist_ok=True)
+        answer["output_dir"] = str(output)
+    if run.active:
+        _say(f"The run goes on; see `python -m workbench runs show {run.run_id}`.")
+        return INTERRUPTED, answer
+    _say(run.verdict["sentence"] if run.verdict else run.message or f"The run is {run.status}.")
+    if answer["output_dir"]:
+        _say(f"Model: {answer['output_dir']}")
+    if not options.json:
+        print(run.run_id)
+    codes = {"completed": 0, "stopped": INTERRUPTED}
+    if run.status not in codes:
+        _say(f"Error: {run.message or f'the run is {run.status}'}")
+        answer = {**answer, "error": run.message}
+    return codes.get(run.status, 1), answer
+
+
+def _check_output(text: str | None) -> Path | None:
+    """Return the folder for the model, refused before the run starts rather than after."""
+    if text is None:
+        return None
+    path = Path(text).expanduser().resolve()
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise InputError(f"`--output {text}` exists and is not empty; name a new folder.", field="output")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _follow(run_id: str, home: Path) -> Run:
+    """Show the progress of a run until it ends; Ctrl-C once stops it and keeps the latest weights, twice leaves it running."""
+    from tqdm import tqdm
+
+    from workbench.runs import follow, get_run, request_stop
+
+    bar = tqdm(total=None, unit="step", file=sys.stderr, dynamic_ncols=True)
+
+    def show(live: Mapping[str, Any]) -> None:
+        run = live["run"]
+        if run["total_steps"] and bar.total != run["total_steps"]:
+            bar.reset(total=run["total_steps"])
+        bar.n = run["step"] or 0
+        for point in live["points"]:
+            if point["type"] == "evaluation":
+                bar.write(f"step {point['step']}: {point['primary_metric']} {point['value']:.4f} on the validation part", file=sys.stderr)
+            elif point.get("loss") is not None:
+                bar.set_postfix(loss=f"{point['loss']:.4f}", refresh=False)
+        bar.set_description(run["status"], refresh=False)
+        bar.refresh()
+
+    interrupted = False
+    try:
+        while True:
+            try:
+                return follow(run_id, home, show)
+            except KeyboardInterrupt:
+                if interrupted:
+                    return get_run(run_id, home)
+                interrupted = True
+                if get_run(run_id, home).active:
+                    request_stop(run_id, home, keep="latest")
+                    _say("\nStopping and keeping the latest weights; press Ctrl-C again to leave the run alone.")
+    finally:
+        bar.close()
+
+
+# --- models and data -----------------------------------------------------------------------------------------------------
+
+
+def _load(name: str, home: Path) -> SentenceTransformer:
+    """Return the model of a run id, folder, bundled or Hub name."""
+    from workbench.runs import resolve_model
+
+    resolved = resolve_model(name, home)
+    if resolved == "scratch":
+        raise ModelError("`scratch` has no weights before it is trained; name a run, a folder or a Hub model.", field="model")
+    import transformers
+
+    from workbench.models import SentenceTransformer, resolve_base
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    return SentenceTransformer(resolve_base(resolved, home))
+
+
+def _dataset(options: argparse.Namespace) -> StoredDataset:
+    from workbench.data import import_file, is_dataset_ref, open_dataset
+
+    path = Path(options.data)
+    if not path.exists() and is_dataset_ref(options.data):
+        return open_dataset(options.data, options.home_folder)
+    return import_file(path, options.home_folder, parse_columns(options.columns) or None, parse_scale(options.score_scale))
+
+
+def _evaluate(options: argparse.Namespace) -> Answer:
+    stored = _dataset(options)
+    from workbench.data import components
+    from workbench.evaluation import build_evaluator, compute_verdict
+    from workbench.recipe import KINDS
+
+    kind = KINDS[stored.kind]
+    table = stored.table()
+    labels = None if kind.label is None else list(table[kind.label])
+    evaluator = build_evaluator(stored.kind, [list(table[role]) for role in kind.texts], labels)
+
+    def measure(name: str) -> Evaluation:
+        model = _load(name, options.home_folder)
+        return evaluator(lambda texts: model.encode(texts, show_progress_bar=sys.stderr.isatty()))
+
+    after = measure(options.model)
+    answer: dict[str, Any] = {"metrics": dict(after.metrics), "primary_metric": after.primary_metric, "rows": after.rows}
+    if options.against:
+        before = measure(options.against)
+        verdict = compute_verdict(before, after, components(table, list(kind.texts)))
+        answer |= {"against": dict(before.metrics), "verdict": verdict.to_dict()}
+        _say(verdict.sentence)
+    if not options.json:
+        _print_table(["metric", options.model, *([options.against] if options.against else [])], _metric_rows(answer))
+    return 0, answer
+
+
+def _metric_rows(answer: Mapping[str, Any]) -> list[list[str]]:
+    sides = [answer["metrics"], *([answer["against"]] if "against" in answer else [])]
+    return [[name, *(f"{side[name]:.4f}" for side in sides)] for name in answer["metrics"]]
+
+
+def _encode(options: argparse.Namespace) -> Answer:
+    import numpy as np
+
+    output = Path(options.output)
+    if not output.parent.is_dir():
+        raise InputError(f"`--output {options.output}`: there is no folder `{output.parent}`.", field="output")
+    if options.batch_size < 1 or (options.truncate_dim is not None and options.truncate_dim < 1):
+        raise InputError("`--batch-size` and `--truncate-dim` must be whole numbers from 1.", field="batch_size")
+    texts = _read_texts(Path(options.texts), options.column)
+    model = _load(options.model, options.home_folder)
+    vectors = model.encode(
+        texts,
+        batch_size=options.batch_size,
+        normalize_embeddings=options.normalize,
+        truncate_dim=options.truncate_dim,
+        show_progress_bar=sys.stderr.isatty(),
+    )
+    with output.open("wb") as stream:
+        np.save(stream, vectors, allow_pickle=False)
+    _say(f"Wrote {len(vectors):,} vectors of {vectors.shape[1]} numbers to {output}.")
+    return 0, {"output": str(output), "rows": len(vectors), "width": int(vectors.shape[1])}
+
+
+def _read_texts(path: Path, column: str | None) -> list[str]:
+    if column is not None:
+        from workbench.data import read_column
+
+        return read_column(path, column)
+    try:
+        texts = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"`{path}` cannot be read: {error.strerror}.", field="texts") from None
+    except UnicodeDecodeError:
+        raise DataError(f"`{path}` is not UTF-8 text; save it as UTF-8.", field="texts") from None
+    if not texts:
+        raise DataError(f"`{path}` is empty; it should hold one text a line.", field="texts")
+    return texts
+
+
+def _similarity(options: argparse.Namespace) -> Answer:
+    model = _load(options.model, options.home_folder)
+    vectors = model.encode(options.texts, convert_to_tensor=True)
+    matrix = model.similarity(vectors, vectors).tolist()
+    if not options.json:
+        numbers = [str(index + 1) for index in range(len(matrix))]
+        _print_table(["", *numbers, "text"], [[n, *(f"{x:.3f}" for x in row), t] for n, row, t in zip(numbers, matrix, options.texts, strict=True)])
+    return 0, {"texts": options.texts, "matrix": matrix}
+
+
+def _check(options: argparse.Namespace) -> Answer:
+    from workbench.data import inspect_file
+
+    report = inspect_file(Path(options.data), parse_columns(options.columns) or None, parse_scale(options.score_scale), full=options.full)
+    if not options.json:
+        print(report.summary)
+        for issue in report.issues:
+            print(f"{issue.severity}: {issue.message}")
+    return 0 if report.usable else 2, report.to_dict()
+
+
+# --- runs ----------------------------------------------------------------------------------------------------------------
+
+
+def _runs(options: argparse.Namespace) -> Answer:
+    from workbench.runs import delete_run, get_run, list_runs, rename_run, request_stop
+
+    home = options.home_folder
+    if options.action == "list":
+        runs = list_runs(home)
+        if not options.json:
+            rows = [[run.run_id, run.name, run.status, run.created, _before_after(run)] for run in runs]
+            _print_table(["run", "name", "status", "created", "before → after"], rows)
+        keys = ("run_id", "name", "kind", "status", "created", "metrics")
+        return 0, {"runs": [{key: run.to_dict()[key] for key in keys} for run in runs]}
+    if options.run_id is None:
+        raise InputError(f"`runs {options.action}` needs a RUN_ID; see `python -m workbench runs list`.", field="run_id")
+    match options.action:
+        case "show":
+            run = get_run(options.run_id, home)
+            if not options.json:
+                print(json.dumps(run.to_dict(), indent=2, ensure_ascii=False))
+            return 0, run.to_dict()
+        case "stop":
+            run = request_stop(options.run_id, home, keep=options.keep)
+        case "rename":
+            if not options.name:
+                raise InputError("`runs rename` needs `--name NEW`.", field="name")
+            run = rename_run(options.run_id, home, options.name)
+        case _:
+            delete_run(options.run_id, home)
+            _say(f"Deleted run {options.run_id}.")
+            return 0, {"run_id": options.run_id, "deleted": True}
+    _say(f"Run {run.run_id} is {run.status}.")
+    return 0, {"run_id": run.run_id, "name": run.name, "status": run.status}
+
+
+def _before_after(run: Run) -> str:
+    verdict = run.verdict or {}
+    if verdict.get("before") is None or verdict.get("after") is None:
+        return ""
+    return f"{verdict['metric']} {verdict['before']:.3f} → {verdict['after']:.3f}, {verdict['outcome'].replace('_', ' ')}"
+
+
+def _script(options: argparse.Namespace) -> Answer:
+    from workbench.runs import program_of_recipe, program_of_run
+
+    path = Path(options.source)
+    folder = None if options.data is None else Path(options.data)
+    if path.suffix == ".json" or path.is_file():
+        program = program_of_recipe(_read_recipe(path), options.home_folder, folder)
+    else:
+        program = program_of_run(options.source, options.home_folder, folder)
+    if not options.json:
+        print(program, end="")
+    return 0, {"program": program}
+
+
+# --- the rest ------------------------------------------------------------------------------------------------------------
+
+
+def _doctor(options: argparse.Namespace) -> Answer:
+    from workbench.doctor import examine
+
+    answer = examine(options.home_folder)
+    if not options.json:
+        _print_table(["", ""], [[name, str(value)] for name, value in answer["versions"].items()])
+        for device in answer["devices"]:
+            print(f"device   {device['name']}: {device['description']}")
+        print(f"home     {answer['home']['path']} ({answer['home']['free_gib']:.1f} GiB free)")
+        print("bases    " + ", ".join(answer["bases"]))
+        for problem in answer["problems"]:
+            print(f"problem  {problem}")
+        if not answer["problems"]:
+            print("Nothing is missing.")
+    return 0, answer
+
+
+def _ui(options: argparse.Namespace) -> Answer:
+    from workbench.settings import Settings
+    from workbench.ui import serve
+
+    settings = Settings.from_environment(
+        options.home_folder, options.host, options.port, options.auth, tuple(options.allowed_host)
+    )
+    serve(settings, open_browser=options.open)
+    return 0, {}
+
+
+def _print_table(header: list[str], rows: list[list[str]]) -> None:
+    widths = [max(len(str(row[index])) for row in [header, *rows]) for index in range(len(header))]
+    for row in [header, *rows] if any(header) else rows:
+        print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

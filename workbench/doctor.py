@@ -1,0 +1,90 @@
+"""What is installed, what is there, and what would not work and why."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "safetensors", "huggingface_hub", "gradio", "pandas", "plotly")
+_LOW_DISK_GIB = 2.0
+
+
+def examine(home: Path) -> dict[str, Any]:
+    """Look around.
+
+    Args:
+        home: The workbench's home.
+
+    Returns:
+        versions, devices, home (path, writable, free space), bases that need no network, and problems in words.
+    """
+    problems: list[str] = []
+    versions = {"workbench": _version("workbench") or _own_version(), "python": platform.python_version()}
+    for package in PACKAGES:
+        version = _version(package)
+        versions[package] = version or "missing"
+        if version is None:
+            problems.append(f"{package} is not installed; run `pip install -r requirements.txt`.")
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        problems.append(f"Python {versions['python']} is not among the versions tested (3.11 to 3.13).")
+    facts = _home(home)
+    if not facts["writable"]:
+        problems.append(f"The home `{home}` cannot be written to; choose another with --home.")
+    if facts["free_gib"] < _LOW_DISK_GIB:
+        problems.append(f"Only {facts['free_gib']:.1f} GiB are free under `{home}`; a run of a large model may need more.")
+    return {
+        "versions": versions,
+        "devices": _devices() if versions["torch"] != "missing" else [],
+        "home": facts,
+        "bases": _bases(home),
+        "problems": problems,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _own_version() -> str:
+    from workbench import __version__
+
+    return __version__
+
+
+def _devices() -> list[dict[str, str]]:
+    import torch
+
+    cores = os.cpu_count() or 1
+    devices = [{"name": "cpu", "description": f"{platform.processor() or platform.machine()}, {cores} cores, {torch.get_num_threads()} threads"}]
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        devices.append({"name": f"cuda:{index}", "description": f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"})
+    if torch.backends.mps.is_available():
+        devices.append({"name": "mps", "description": "Apple GPU"})
+    return devices
+
+
+def _home(home: Path) -> dict[str, Any]:
+    existing = home
+    while not existing.exists():
+        existing = existing.parent
+    return {
+        "path": str(home),
+        "exists": home.is_dir(),
+        "writable": os.access(existing, os.W_OK),
+        "free_gib": round(shutil.disk_usage(existing).free / 2**30, 2),
+    }
+
+
+def _bases(home: Path) -> list[str]:
+    from workbench.models import list_bases
+
+    return [entry.name for entry in list_bases(home) if entry.available]
