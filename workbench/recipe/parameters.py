@@ -76,15 +76,15 @@ class Parameter:
                 return self._check_number(value, owner)
 
     def _check_number(self, value: Any, owner: str) -> int | float:
-        wanted = "a whole number" if self.type == "int" else "a number"
+        low = "" if self.minimum is None else f" from {self.minimum:g}"
+        high = "" if self.maximum is None else f" up to {self.maximum:g}"
+        wanted = ("a whole number" if self.type == "int" else "a number") + low + high
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise self._error(value, owner, wanted)
         if self.type == "int" and value != int(value):
             raise self._error(value, owner, wanted)
         if (self.minimum is not None and value < self.minimum) or (self.maximum is not None and value > self.maximum):
-            low = "" if self.minimum is None else f" from {self.minimum:g}"
-            high = "" if self.maximum is None else f" up to {self.maximum:g}"
-            raise self._error(value, owner, wanted + low + high)
+            raise self._error(value, owner, wanted)
         return int(value) if self.type == "int" else float(value)
 
     def parse(self, text: str, owner: str = "") -> Any:
