@@ -1,1 +1,27 @@
-"""Placeholder."""
+"""Runs: the queue, the supervisor that works it off, the worker that trains, the history, recovery.
+
+Naming this room imports neither torch nor a database; the supervisor imports no torch at all.
+"""
+
+from workbench._lazy import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "Run": "workbench.runs.run",
+        "RunResult": "workbench.runs.follow",
+        "delete_run": "workbench.runs.history",
+        "ensure_supervisor": "workbench.runs.spawn",
+        "follow": "workbench.runs.follow",
+        "get_run": "workbench.runs.history",
+        "is_run_id": "workbench.runs.run",
+        "list_runs": "workbench.runs.history",
+        "read_live": "workbench.runs.live",
+        "read_series": "workbench.runs.live",
+        "rename_run": "workbench.runs.history",
+        "request_stop": "workbench.runs.history",
+        "resolve_model": "workbench.runs.history",
+        "submit": "workbench.runs.submit",
+        "train": "workbench.runs.follow",
+    },
+)

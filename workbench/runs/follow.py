@@ -1,0 +1,112 @@
+"""Waiting for a run: for the command line and for Python."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import RunError
+from workbench.recipe import Recipe
+from workbench.runs.history import get_run
+from workbench.runs.live import read_live
+from workbench.runs.run import MODEL_FOLDER, Run
+from workbench.runs.submit import submit
+from workbench.settings import home_folder
+
+_INTERVAL = 0.5
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run that has ended left behind.
+
+    Attributes:
+        run_id: Its id.
+        status: `completed` or `stopped`; of a run that failed, `failed` or `interrupted`.
+        output_dir: The model's folder.
+        steps: Optimiser steps taken.
+        seconds: Training loop, tokenising and loading included, evaluation and saving not.
+        pairs_per_second: Training rows over those seconds.
+        padding_fraction: Padded over all token positions computed.
+        metrics: `before` and `after` on the test part.
+        primary_metric: The metric it is judged by.
+        verdict: Tuned against base.
+    """
+
+    run_id: str
+    status: str
+    output_dir: str
+    steps: int
+    seconds: float
+    pairs_per_second: float
+    padding_fraction: float
+    metrics: Mapping[str, Any]
+    primary_metric: str
+    verdict: Mapping[str, Any] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_run(cls, run: Run) -> RunResult:
+        """Read the result of a run."""
+        return cls(
+            run_id=run.run_id,
+            status=run.status,
+            output_dir=str(run.folder / MODEL_FOLDER),
+            steps=run.step,
+            seconds=run.seconds,
+            pairs_per_second=run.pairs_per_second,
+            padding_fraction=float(run.result.get("padding_fraction", 0.0)),
+            metrics=run.metrics or {"before": None, "after": None},
+            primary_metric=run.primary_metric,
+            verdict=run.verdict,
+        )
+
+
+def follow(run_id: str, home: Path, on_update: Callable[[dict[str, Any]], None] | None = None) -> Run:
+    """Wait until a run has ended; interrupting the wait leaves the run alone.
+
+    Args:
+        run_id: Which run.
+        home: Folder of the workbench.
+        on_update: Is given what `read_live` returns, about twice a second, each point once.
+
+    Raises:
+        InputError: If there is no such run.
+    """
+    cursor = ""
+    while True:
+        if on_update is None:
+            run = get_run(run_id, home)
+            active = run.active
+        else:
+            live = read_live(run_id, home, cursor)
+            cursor = live["cursor"]
+            on_update(live)
+            active = live["run"]["active"]
+        if not active:
+            return get_run(run_id, home)
+        time.sleep(_INTERVAL)
+
+
+def train(recipe: Recipe, home: str | Path | None = None) -> RunResult:
+    """Queue a run, wait for it, and return what it left.
+
+    Args:
+        recipe: What to do.
+        home: Folder of the workbench; None takes WORKBENCH_HOME, else `~/.workbench`.
+
+    Raises:
+        InputError: If the recipe cannot be used.
+        RunError: If the run failed or was interrupted.
+    """
+    folder = home_folder(home)
+    run = follow(submit(recipe, folder).run_id, folder)
+    if run.status in {"failed", "interrupted"}:
+        raise RunError(f"Run {run.run_id} {'failed' if run.status == 'failed' else 'was interrupted'}: {run.message}")
+    return RunResult.from_run(run)

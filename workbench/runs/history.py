@@ -1,0 +1,190 @@
+"""The history of runs: looking, stopping, renaming, deleting, and putting right what died without a word."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import sqlite3
+from pathlib import Path
+
+from workbench.errors import InputError, RunError
+from workbench.runs import store
+from workbench.runs.database import DATABASE, open_database, transaction
+from workbench.runs.run import RUNS_FOLDER, Run, check_run_id, is_run_id
+from workbench.runs.spawn import ensure_supervisor
+
+KEEP = ("latest", "best", "none")
+NAME_LENGTH = 120
+_TRASH = ".deleted-"
+
+
+def reconcile(home: Path) -> None:
+    """Compare the table with the processes there are.
+
+    A run whose process is gone is interrupted, and where runs wait and nobody works them off, a supervisor is started.
+    """
+    if not (home / DATABASE).exists():
+        return
+    with open_database(home) as connection:
+        interrupt_dead_runs(connection)
+        waiting = store.has_queued(connection, held=False)
+    if waiting:
+        ensure_supervisor(home)
+
+
+def interrupt_dead_runs(connection: sqlite3.Connection) -> None:
+    """Mark the runs whose process is gone."""
+    for run_id, process in store.processes(connection):
+        if not process.alive:
+            message = "The training process ended without a word (killed or power cut)."
+            # Guarded by the process: the row may have been handed from the supervisor to the run in the meantime.
+            store.transition(connection, run_id, "interrupted", {"message": message}, process=process)
+
+
+def list_runs(home: Path) -> list[Run]:
+    """Return all runs, the newest first."""
+    reconcile(home)
+    if not (home / DATABASE).exists():
+        return []
+    with open_database(home) as connection:
+        return store.fetch_all(connection, home)
+
+
+def get_run(run_id: str, home: Path) -> Run:
+    """Return one run.
+
+    Raises:
+        InputError: If there is none of that id.
+    """
+    check_run_id(run_id)
+    reconcile(home)
+    return find_run(run_id, home)
+
+
+def find_run(run_id: str, home: Path) -> Run:
+    """Return one run as its row stands, without looking at processes.
+
+    Raises:
+        InputError: If there is none of that id.
+    """
+    check_run_id(run_id)
+    run = None
+    if (home / DATABASE).exists():
+        with open_database(home) as connection:
+            run = store.fetch(connection, run_id, home)
+    if run is None:
+        raise _unknown(run_id)
+    return run
+
+
+def request_stop(run_id: str, home: Path, keep: str = "latest") -> Run:
+    """Ask a run to stop. A queued one is stopped at once; a running one stops at its next step.
+
+    Args:
+        run_id: Which run.
+        home: Folder of the workbench.
+        keep: Which model to keep: "latest", "best" or "none".
+
+    Raises:
+        InputError: If there is no such run or no such `keep`.
+        RunError: If the run has ended.
+    """
+    check_run_id(run_id)
+    if keep not in KEEP:
+        raise InputError(f"`keep` must be one of {', '.join(KEEP)}, got {keep!r}.", field="keep")
+    reconcile(home)
+    find_run(run_id, home)
+    with open_database(home) as connection:
+        # One transaction: between looking and writing, a queued run may be started.
+        with transaction(connection):
+            run = store.fetch(connection, run_id, home)
+            if run is None:
+                raise _unknown(run_id)
+            if run.status == "queued":
+                store.transition(connection, run_id, "stopped", {"message": "Stopped before it started.", "stop_requested": keep})
+            elif run.status == "running":
+                store.transition(connection, run_id, "stopping", {"stop_requested": keep})
+            elif run.status == "stopping":
+                store.update(connection, run_id, {"stop_requested": keep})
+            else:
+                raise RunError(f"Run {run_id} has ended ({run.status}); there is nothing to stop.")
+        found = store.fetch(connection, run_id, home)
+    assert found is not None
+    return found
+
+
+def rename_run(run_id: str, home: Path, name: str) -> Run:
+    """Give a run another name.
+
+    Raises:
+        InputError: If there is no such run or the name is empty or too long.
+    """
+    find_run(run_id, home)
+    text = clean_name(name)
+    if not text:
+        raise InputError("A run's `name` cannot be empty.", field="name")
+    with open_database(home) as connection:
+        connection.execute("UPDATE runs SET name = ? WHERE run_id = ?", (text, run_id))
+    return find_run(run_id, home)
+
+
+def clean_name(name: str) -> str:
+    """Return a name on one line, without control characters.
+
+    Raises:
+        InputError: If it is too long.
+    """
+    text = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", name).split())
+    if len(text) > NAME_LENGTH:
+        raise InputError(f"`name` may have {NAME_LENGTH} characters, this one has {len(text)}; shorten it.", field="name")
+    return text
+
+
+def delete_run(run_id: str, home: Path) -> None:
+    """Remove a run that has ended: its row, its model, everything in its folder.
+
+    Raises:
+        InputError: If there is no such run.
+        RunError: If it has not ended, another run waits to start from its model, or its files are in use.
+    """
+    run = get_run(run_id, home)
+    if run.active:
+        raise RunError(f"Run {run_id} is {run.status}; stop it before deleting it.")
+    with open_database(home) as connection:
+        users = [other.run_id for other in store.fetch_all(connection, home) if other.active and other.base == run_id]
+        if users:
+            raise RunError(f"Run {users[0]} starts from the model of run {run_id} and has not ended; wait for it or stop it first.")
+        # Moved first: a rename happens as a whole or not at all, so no run is ever listed with half of its files.
+        trash = home / RUNS_FOLDER / f"{_TRASH}{run_id}-{secrets.token_hex(4)}"
+        try:
+            if run.folder.exists():
+                run.folder.rename(trash)
+        except OSError as error:
+            raise RunError(
+                f"The files of run {run_id} are in use or protected ({error.strerror or error}); close what uses them."
+            ) from None
+        store.delete(connection, run_id)
+    for leftover in (home / RUNS_FOLDER).glob(f"{_TRASH}*"):
+        # What cannot be removed now (a file still open on Windows) goes with the next deletion.
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def resolve_model(name: str, home: Path) -> str:
+    """Return the model folder of a run id; any other name unchanged.
+
+    Raises:
+        InputError: If there is no such run, or it has no model.
+    """
+    if not is_run_id(name):
+        return name
+    run = find_run(name, home)
+    folder = run.model_folder
+    if folder is None:
+        wait = "; wait until it has ended" if run.active else ""
+        raise InputError(f"Run {name} is {run.status} and has no model{wait}.", field="model")
+    return str(folder)
+
+
+def _unknown(run_id: str) -> InputError:
+    return InputError(f"There is no run {run_id}; `runs list` shows the runs there are.", field="run_id")

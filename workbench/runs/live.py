@@ -1,0 +1,171 @@
+"""What a watcher of a run is told: new points since a cursor, the end of the log, the time left."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from workbench.runs.history import find_run, get_run
+from workbench.runs.run import LOG_FILE, METRICS_FILE, Run
+
+MAXIMUM_POINTS = 3000
+LOG_CHARACTERS = 8000
+_LOG_BYTES = 64 * 1024  # progress bars are redrawn many times a line; behind them is what one wants to read
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+Point = dict[str, Any]
+
+
+def read_live(run_id: str, home: Path, after: str = "") -> dict[str, Any]:
+    """Return a run, its points since a cursor, and the end of its log.
+
+    Args:
+        run_id: Which run.
+        home: Folder of the workbench.
+        after: The `cursor` of the last answer; empty, or anything that is none, starts at the beginning.
+
+    Returns:
+        `run`, `points`, `cursor`, `log`, `eta_seconds` (None where unknown).
+
+    Raises:
+        InputError: If there is no such run.
+    """
+    run = get_run(run_id, home)
+    points, cursor = read_points(run.folder / METRICS_FILE, after)
+    if len(points) > MAXIMUM_POINTS:
+        train, evaluation = _by_type(points)
+        share = max(2, MAXIMUM_POINTS - min(len(evaluation), MAXIMUM_POINTS // 2))
+        points = [*downsample(train, share, "loss"), *downsample(evaluation, MAXIMUM_POINTS - share, "value")]
+        points.sort(key=lambda point: point.get("step") or 0)
+    return {
+        "run": run.to_dict(),
+        "points": points,
+        "cursor": cursor,
+        "log": read_log(run.folder / LOG_FILE),
+        "eta_seconds": _eta_seconds(run),
+    }
+
+
+def read_series(run_ids: Iterable[str], home: Path, maximum: int = MAXIMUM_POINTS) -> dict[str, dict[str, list[Point]]]:
+    """Return the curves of several runs, each thinned to at most `maximum` points without losing peaks.
+
+    Raises:
+        InputError: If there is no such run.
+    """
+    series = {}
+    for run_id in run_ids:
+        run = find_run(run_id, home)
+        train, evaluation = _by_type(read_points(run.folder / METRICS_FILE)[0])
+        series[run_id] = {"train": downsample(train, maximum, "loss"), "evaluation": downsample(evaluation, maximum, "value")}
+    return series
+
+
+def read_points(path: Path, after: str = "") -> tuple[list[Point], str]:
+    """Read the points behind a cursor.
+
+    The cursor is a byte offset behind a line's end; a line that is still being written is left for the next time.
+
+    Args:
+        path: The run's `metrics.jsonl`; a missing one has no points.
+        after: Cursor, or anything.
+
+    Returns:
+        The points and the next cursor.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            start = int(after) if after.isascii() and after.isdigit() and len(after) < 19 else 0
+            if start > size:
+                start = 0
+            if start:
+                file.seek(start - 1)
+                if file.read(1) != b"\n":
+                    start = 0
+            file.seek(start)
+            data = file.read(size - start)
+    except FileNotFoundError:
+        return [], "0"
+    complete = data[: data.rfind(b"\n") + 1]
+    points = [point for line in complete.splitlines() if (point := _parse(line)) is not None]
+    return points, str(start + len(complete))
+
+
+def read_log(path: Path, characters: int = LOG_CHARACTERS) -> str:
+    """Return the end of a log, whole lines, each progress bar as it was drawn last."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _LOG_BYTES))
+            text = file.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    lines = [_last_drawing(line) for line in text.replace("\r\n", "\n").split("\n")]
+    cleaned = "\n".join(lines[1:] if size > _LOG_BYTES and len(lines) > 1 else lines)
+    if len(cleaned) <= characters:
+        return cleaned
+    tail = cleaned[-characters:]
+    return tail.partition("\n")[2] if "\n" in tail.rstrip("\n") else tail
+
+
+def downsample(points: Sequence[Point], maximum: int, key: str) -> list[Point]:
+    """Thin a curve: first and last point, and of each stretch between the lowest and the highest.
+
+    A point without a number (a loss that became NaN) counts as the highest, so it is not lost.
+
+    Args:
+        points: In order.
+        maximum: How many to return at most.
+        key: Which value must keep its peaks.
+    """
+    if len(points) <= maximum:
+        return list(points)
+    if maximum < 4:
+        return [points[0], points[-1]][:maximum]
+    inner = range(1, len(points) - 1)
+    stretches = (maximum - 2) // 2
+    kept = [0]
+    for number in range(stretches):
+        stretch = inner[number * len(inner) // stretches : (number + 1) * len(inner) // stretches]
+        if stretch:
+            heights = [_height(points[index], key) for index in stretch]
+            kept += sorted({stretch[heights.index(min(heights))], stretch[heights.index(max(heights))]})
+    return [points[index] for index in [*kept, len(points) - 1]]
+
+
+def _height(point: Mapping[str, Any], key: str) -> float:
+    value = point.get(key)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else math.inf
+
+
+def _parse(line: bytes) -> Point | None:
+    try:
+        value = json.loads(line, parse_constant=lambda name: None)
+    except ValueError:  # a line that a power cut left behind
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _by_type(points: Iterable[Point]) -> tuple[list[Point], list[Point]]:
+    train: list[Point] = []
+    evaluation: list[Point] = []
+    for point in points:
+        (evaluation if point.get("type") == "evaluation" else train).append(point)
+    return train, evaluation
+
+
+def _last_drawing(line: str) -> str:
+    drawn = [part for part in _ESCAPES.sub("", line).split("\r") if part.strip()]
+    return _CONTROLS.sub("", drawn[-1]).rstrip() if drawn else ""
+
+
+def _eta_seconds(run: Run) -> float | None:
+    if run.status != "running" or not run.step or not run.total_steps:
+        return None
+    return run.seconds / run.step * max(0, run.total_steps - run.step)

@@ -1,0 +1,145 @@
+"""Processes by pid and start: a pid alone is given to somebody else sooner or later."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+import workbench
+
+
+@dataclass(frozen=True)
+class ProcessId:
+    """One process, for as long as the machine remembers.
+
+    Attributes:
+        pid: Its number.
+        started: A mark of when it was started; equal only for the same process.
+    """
+
+    pid: int
+    started: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs; one that ended and waits to be collected by its parent does not."""
+        return identify(self.pid) == self
+
+
+def identify(pid: int) -> ProcessId | None:
+    """Return the identity of a running process, None where there is none."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
+            return None
+        return ProcessId(pid, _start_mark(process))
+    except (psutil.Error, OSError, ValueError):
+        return None
+
+
+def this_process() -> ProcessId:
+    """Return the identity of the calling process."""
+    found = identify(os.getpid())
+    assert found is not None
+    return found
+
+
+def _start_mark(process: psutil.Process) -> str:
+    if sys.platform.startswith("linux"):
+        # There psutil derives create_time from the wall clock, which a time server or a resumed laptop may move while the
+        # process lives. The kernel's own ticks since boot do not move. (Field 22; the name, field 2, may hold spaces.)
+        ticks = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text(encoding='ascii').strip()}:{ticks}"
+    return f"{process.create_time():.3f}"
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of this package with this interpreter."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+def child_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for a child process: this one's, so that it finds this very package and nothing by accident.
+
+    Args:
+        changes: Variables to set on top.
+    """
+    environment = dict(os.environ)
+    package_root = str(Path(workbench.__file__).resolve().parent.parent)
+    others = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != package_root]
+    environment["PYTHONPATH"] = os.pathsep.join([package_root, *others])
+    # Without this, `python -m` would import from the current folder, which holds users' files.
+    environment["PYTHONSAFEPATH"] = "1"
+    environment["PYTHONUNBUFFERED"] = "1"
+    environment["PYTHONIOENCODING"] = "utf-8"
+    environment.update(changes or {})
+    return environment
+
+
+def start_process(
+    command: Sequence[str],
+    folder: Path,
+    output: IO[bytes],
+    environment: Mapping[str, str] | None = None,
+    detached: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start a process that outlives this one: its own session, no terminal, output to a file and never a pipe.
+
+    Args:
+        command: Program and arguments.
+        folder: Its current folder.
+        output: Where stdout and stderr go.
+        environment: Variables to set on top of this process's.
+        detached: Whether it gets no console at all (Windows only; elsewhere none has one).
+
+    Raises:
+        OSError: If it cannot be started.
+    """
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | (subprocess.DETACHED_PROCESS if detached else subprocess.CREATE_NO_WINDOW)
+    return subprocess.Popen(
+        list(command),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        env=child_environment(environment),
+        start_new_session=True,
+        creationflags=flags,
+        close_fds=True,
+    )
+
+
+def terminate_tree(identity: ProcessId, force: bool) -> None:
+    """End a process; with `force` also all it started, at once.
+
+    Args:
+        identity: Which; nothing happens where that process is gone.
+        force: Kill instead of asking to terminate.
+    """
+    if not identity.alive:
+        return
+    try:
+        process = psutil.Process(identity.pid)
+        if not force:
+            process.terminate()
+            return
+        for each in [*process.children(recursive=True), process]:
+            _kill(each)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return

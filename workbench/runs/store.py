@@ -1,0 +1,160 @@
+"""The table of runs: every statement that reads or changes a row."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from workbench.runs.database import now, transaction
+from workbench.runs.process import ProcessId
+from workbench.runs.run import JSON_COLUMNS, Run
+from workbench.runs.states import ACTIVE, WITH_PROCESS, Status, may_become
+
+
+def insert(
+    connection: sqlite3.Connection, run_id: str, name: str, base: str, data: str, kind: str = "train", held: bool = False
+) -> None:
+    """Add a queued run.
+
+    Args:
+        connection: The open history.
+        run_id: Its id.
+        name: What the user calls it.
+        base: Base encoder as the recipe names it.
+        data: Stored data set.
+        kind: What it does.
+        held: Whether it waits until somebody starts the supervisor, instead of starting one at the next look.
+    """
+    connection.execute(
+        "INSERT INTO runs (run_id, kind, name, status, base, data, created, held) VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)",
+        (run_id, kind, name, base, data, now(), int(held)),
+    )
+
+
+def fetch(connection: sqlite3.Connection, run_id: str, home: Path) -> Run | None:
+    """Return one run, None where there is none of that id."""
+    row = connection.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+    return None if row is None else Run.from_row(row, home)
+
+
+def fetch_all(connection: sqlite3.Connection, home: Path) -> list[Run]:
+    """Return all runs, the newest first."""
+    return [Run.from_row(row, home) for row in connection.execute("SELECT * FROM runs ORDER BY seq DESC")]
+
+
+def transition(
+    connection: sqlite3.Connection,
+    run_id: str,
+    status: Status,
+    values: Mapping[str, Any] | None = None,
+    process: ProcessId | None = None,
+) -> bool:
+    """Move a run to another status, if the table of transitions allows it from where the run is now.
+
+    The one statement compares and sets, so of several who try at once one succeeds.
+
+    Args:
+        connection: The open history.
+        run_id: Which run.
+        status: Where to.
+        values: Columns to set along with it.
+        process: Only if the run's row still names this process.
+
+    Returns:
+        Whether the run was moved.
+    """
+    before = may_become(status)
+    columns: dict[str, Any] = {"status": status, **(values or {})}
+    if status not in ACTIVE:
+        columns.setdefault("ended", now())
+    conditions = ["run_id = ?", f"status IN ({_marks(before)})"]
+    parameters = [*_encode(columns).values(), run_id, *before]
+    if process is not None:
+        conditions += ["pid = ?", "pid_started = ?"]
+        parameters += [process.pid, process.started]
+    assignments = ", ".join(f"{name} = ?" for name in columns)
+    changed = connection.execute(f"UPDATE runs SET {assignments} WHERE {' AND '.join(conditions)}", parameters)
+    return changed.rowcount == 1
+
+
+def update(connection: sqlite3.Connection, run_id: str, values: Mapping[str, Any]) -> bool:
+    """Set columns of a run while it has a process; never its status.
+
+    Returns:
+        Whether it has one.
+    """
+    assert "status" not in values
+    allowed = tuple(WITH_PROCESS)
+    assignments = ", ".join(f"{name} = ?" for name in values)
+    changed = connection.execute(
+        f"UPDATE runs SET {assignments} WHERE run_id = ? AND status IN ({_marks(allowed)})",
+        (*_encode(values).values(), run_id, *allowed),
+    )
+    return changed.rowcount == 1
+
+
+def claim_oldest(connection: sqlite3.Connection, home: Path, supervisor: ProcessId) -> Run | None:
+    """Take the oldest queued run: it becomes running in the same transaction in which it was found.
+
+    Args:
+        connection: The open history.
+        home: Folder of the workbench.
+        supervisor: Whom the row names until the run's own process is known.
+
+    Returns:
+        The run, or None where nothing is queued or a run still has a process.
+    """
+    with transaction(connection):
+        busy = connection.execute(f"SELECT 1 FROM runs WHERE status IN ({_marks(WITH_PROCESS)})", tuple(WITH_PROCESS)).fetchone()
+        row = connection.execute("SELECT run_id FROM runs WHERE status = 'queued' ORDER BY seq LIMIT 1").fetchone()
+        if busy or row is None:
+            return None
+        values = {"started": now(), "pid": supervisor.pid, "pid_started": supervisor.started, "heartbeat": now()}
+        if not transition(connection, row["run_id"], "running", values):
+            return None
+        return fetch(connection, row["run_id"], home)
+
+
+def processes(connection: sqlite3.Connection) -> list[tuple[str, ProcessId]]:
+    """Return the runs that should have a process, with that process, the oldest first."""
+    rows = connection.execute(
+        f"SELECT run_id, pid, pid_started FROM runs WHERE status IN ({_marks(WITH_PROCESS)}) ORDER BY seq", tuple(WITH_PROCESS)
+    )
+    return [(row["run_id"], ProcessId(row["pid"] or 0, row["pid_started"] or "")) for row in rows]
+
+
+def has_queued(connection: sqlite3.Connection, held: bool = True) -> bool:
+    """Return whether a run is queued; without `held`, one that wants to be started by itself."""
+    clause = "" if held else " AND held = 0"
+    return connection.execute(f"SELECT 1 FROM runs WHERE status = 'queued'{clause}").fetchone() is not None
+
+
+def stop_state(connection: sqlite3.Connection, run_id: str) -> tuple[str | None, bool]:
+    """Return what to keep where a stop was asked for, and whether the run has noticed."""
+    row = connection.execute("SELECT stop_requested, stop_seen FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+    return (None, False) if row is None else (row["stop_requested"], row["stop_seen"] is not None)
+
+
+def delete(connection: sqlite3.Connection, run_id: str) -> bool:
+    """Remove the row of a run that has ended.
+
+    Returns:
+        Whether there was one.
+    """
+    changed = connection.execute(f"DELETE FROM runs WHERE run_id = ? AND status NOT IN ({_marks(ACTIVE)})", (run_id, *ACTIVE))
+    return changed.rowcount == 1
+
+
+def _marks(values: Iterable[str]) -> str:
+    return ", ".join("?" for _ in values)
+
+
+def _encode(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _as_json(value) if name in JSON_COLUMNS else value for name, value in values.items()}
+
+
+def _as_json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,121 @@
+"""Queuing a run: everything that can be known beforehand is checked here, in words, before anything is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from workbench.data import StoredDataset, import_file, is_dataset_ref, open_dataset, open_parts
+from workbench.errors import ModelError, RunError
+from workbench.models import describe_base, resolve_base
+from workbench.recipe import ArchitectureSpec, EncoderInfo, LayerSpec, Recipe, default_loss
+from workbench.runs import store
+from workbench.runs.database import open_database
+from workbench.runs.history import clean_name, find_run, get_run, resolve_model
+from workbench.runs.run import RECIPE_FILE, Run, create_run_id, is_run_id, run_folder
+from workbench.runs.spawn import ensure_supervisor
+
+
+def submit(recipe: Recipe, home: Path, start: bool = True) -> Run:
+    """Check a recipe, freeze it and queue it.
+
+    Args:
+        recipe: What to do; files are imported, and an architecture or loss left open is settled.
+        home: Folder of the workbench.
+        start: Whether to start a supervisor; without it the run waits until the next one is started.
+
+    Returns:
+        The queued run.
+
+    Raises:
+        InputError: If the base, the layers, the data, the loss or a setting cannot be used.
+        RunError: If the home cannot be written to.
+    """
+    home = home.resolve()
+    try:
+        settled, name = _settle(recipe, home)
+        run_id = _write(settled, name, home, held=not start)
+    except OSError as error:
+        raise RunError(
+            f"The run could not be written under `{home}`: {error.strerror or error}; free some space or change its rights."
+        ) from None
+    if start:
+        ensure_supervisor(home)
+    return get_run(run_id, home)
+
+
+def describe_start(name: str, home: Path) -> EncoderInfo:
+    """Return what is known of a base, which may be the model of a run.
+
+    Raises:
+        InputError: If there is no such run or it has no model.
+        ModelError: If there is no such base.
+    """
+    info = describe_base(resolve_model(name, home), home)
+    return dataclasses.replace(info, name=name, source="run") if is_run_id(name) else info
+
+
+def _settle(recipe: Recipe, home: Path) -> tuple[Recipe, str]:
+    """Return the recipe with nothing left open, and the run's name. Data files are imported on the way."""
+    info = describe_start(recipe.base, home)
+    architecture = recipe.architecture
+    if architecture is None:
+        architecture = ArchitectureSpec((LayerSpec("transformer"), *info.layers)) if info.layers else ArchitectureSpec.default()
+    architecture.validate(info)
+    if info.source == "run" and find_run(recipe.base, home).active:
+        raise ModelError(f"Run {recipe.base} has not ended; wait for its model, or choose another base.", field="base")
+    name = clean_name(recipe.name)
+    dataset = _store(recipe.data, recipe, home)
+    loss = recipe.loss or default_loss(dataset.kind)
+    loss.check_kind(dataset.kind)
+    settled = recipe.replace(
+        # A folder is meant wherever it lay when the run was queued, not relative to where the run happens to be started.
+        base=str(resolve_base(recipe.base, home)) if info.source == "folder" else recipe.base,
+        data=dataset.ref,
+        columns=dict(dataset.roles),
+        score_scale=dataset.score_scale,
+        architecture=architecture,
+        loss=loss,
+    )
+    # Scores of all parts are read on one scale: that of the training data.
+    alike = recipe.replace(score_scale=dataset.score_scale)
+    held_out = {}
+    for part in ("validation_data", "test_data"):
+        given = getattr(recipe, part)
+        held_out[part] = None if given is None else _store(given, alike, home).ref
+    name = name or clean_name(f"{dataset.name[:50]} on {_short(recipe.base)[:60]}")
+    settled = settled.replace(name=name, **held_out)
+    # The worker splits again, by the same seed; here it tells whether there is anything to train on.
+    open_parts(settled, home)
+    return settled, name
+
+
+def _store(source: str, recipe: Recipe, home: Path) -> StoredDataset:
+    if is_dataset_ref(source) and not Path(source).is_file():
+        return open_dataset(source, home)
+    return import_file(Path(source).expanduser(), home, columns=recipe.columns or None, score_scale=recipe.score_scale)
+
+
+def _short(base: str) -> str:
+    return base.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+
+
+def _write(recipe: Recipe, name: str, home: Path, held: bool) -> str:
+    """Write the folder, then the row, so that whoever sees the row finds the recipe."""
+    while True:
+        run_id = create_run_id()
+        folder = run_folder(run_id, home)
+        try:
+            folder.mkdir(parents=True)
+            break
+        except FileExistsError:
+            continue
+    try:
+        (folder / RECIPE_FILE).write_text(recipe.to_json(), encoding="utf-8")
+        with open_database(home) as connection:
+            store.insert(connection, run_id, name, recipe.base, recipe.data, held=held)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return run_id

@@ -1,0 +1,244 @@
+"""The process that works the queue off: `python -m workbench.runs.supervisor --home H`. It never imports torch.
+
+It outlives the page and the command that started it, starts one run at a time as its child, writes how the child ended
+where the child could not, and leaves when nothing is queued. A run whose supervisor died goes on; the next supervisor
+waits for it before it starts another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.errors import WorkbenchError
+from workbench.recipe import TrainingConfig
+from workbench.runs import store
+from workbench.runs.database import open_database
+from workbench.runs.history import interrupt_dead_runs
+from workbench.runs.lock import SupervisorLock
+from workbench.runs.process import ProcessId, identify, module_command, start_process, terminate_tree, this_process
+from workbench.runs.run import LOG_FILE, Run
+from workbench.runs.states import Status
+
+_TICK = 0.25
+_STOPPED_BY_FORCE = "It did not stop when asked to and was ended; its latest model was not saved."
+
+Starter = Callable[[Run, Path], "subprocess.Popen[bytes]"]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a run may take to stop, in seconds.
+
+    Attributes:
+        unnoticed: Until it has noticed the request, at its next step.
+        saving: From noticing until it has ended; it evaluates and saves in that time.
+        terminated: From being told to terminate until it is killed.
+    """
+
+    unnoticed: float = 60.0
+    saving: float = 600.0
+    terminated: float = 15.0
+
+
+def supervise(home: Path, start: Starter | None = None, patience: Patience | None = None) -> None:
+    """Work the queue of a home off, unless somebody else does.
+
+    Args:
+        home: Folder of the workbench.
+        start: Starts the process of a claimed run; None for `start_worker`.
+        patience: How long a run may take to stop.
+    """
+    lock = SupervisorLock(home)
+    while lock.acquire():
+        try:
+            with open_database(home) as connection:
+                _work_off(connection, home, start or start_worker, patience or Patience())
+        finally:
+            lock.release()
+        # A run that was queued while the lock was still held started no supervisor; it is seen here.
+        with open_database(home) as connection:
+            if not store.has_queued(connection):
+                return
+
+
+def _work_off(connection: sqlite3.Connection, home: Path, start: Starter, patience: Patience) -> None:
+    while True:
+        interrupt_dead_runs(connection)
+        left_behind = store.processes(connection)
+        if left_behind:
+            run_id, process = left_behind[0]
+            if _wait(connection, run_id, _Child(process), patience):
+                store.transition(connection, run_id, "stopped", {"message": _STOPPED_BY_FORCE})
+            continue
+        run = store.claim_oldest(connection, home, this_process())
+        if run is None:
+            return
+        _carry_out(connection, run, home, start, patience)
+
+
+def _carry_out(connection: sqlite3.Connection, run: Run, home: Path, start: Starter, patience: Patience) -> None:
+    kills_before = _count_memory_kills()
+    try:
+        popen = start(run, home)
+    except (OSError, WorkbenchError) as error:
+        store.transition(connection, run.run_id, "failed", {"message": f"The training process could not be started: {error}"})
+        return
+    process = identify(popen.pid)
+    if process is not None:
+        # The run writes this too; who looks in between must not take the supervisor for the run.
+        store.update(connection, run.run_id, {"pid": process.pid, "pid_started": process.started})
+    forced = _wait(connection, run.run_id, _Child(process, popen), patience)
+    kills = _count_memory_kills()
+    killed_for_memory = None if kills is None or kills_before is None else kills > kills_before
+    requested, _ = store.stop_state(connection, run.run_id)
+    status, message = describe_end(popen.wait(), forced and requested is not None, killed_for_memory)
+    # Does nothing where the run itself has written how it ended.
+    store.transition(connection, run.run_id, status, {"message": message})
+
+
+class _Child:
+    """A run's process: our own child, or one that an earlier supervisor left behind."""
+
+    def __init__(self, process: ProcessId | None, popen: subprocess.Popen[bytes] | None = None) -> None:
+        self.process = process
+        self._popen = popen
+
+    def wait(self, seconds: float) -> bool:
+        """Wait a while; return whether it has ended."""
+        if self._popen is not None:
+            try:
+                self._popen.wait(seconds)
+            except subprocess.TimeoutExpired:
+                return False
+            return True
+        if self.process is None or not self.process.alive:
+            return True
+        time.sleep(seconds)
+        return False
+
+
+def _wait(connection: sqlite3.Connection, run_id: str, child: _Child, patience: Patience) -> bool:
+    """Wait until a run's process has ended; end it where a stop is not honoured in time.
+
+    Returns:
+        Whether it had to be ended.
+    """
+    asked_at = seen_at = terminated_at = None
+    forced = False
+    while not child.wait(_TICK):
+        requested, seen = store.stop_state(connection, run_id)
+        if requested is None or child.process is None:
+            continue
+        clock = time.monotonic()
+        asked_at = asked_at or clock
+        seen_at = seen_at or (clock if seen else None)
+        if clock < (asked_at + patience.unnoticed if seen_at is None else seen_at + patience.saving):
+            terminated_at = None  # it has noticed after all, and is given time to save
+        elif terminated_at is None:
+            terminate_tree(child.process, force=False)
+            terminated_at, forced = clock, True
+        elif clock >= terminated_at + patience.terminated:
+            terminate_tree(child.process, force=True)
+    return forced
+
+
+def describe_end(code: int, stopped_by_force: bool, killed_for_memory: bool | None) -> tuple[Status, str]:
+    """Return status and message for a run whose process ended without writing how.
+
+    Args:
+        code: Exit code; the negative number of the signal that ended it.
+        stopped_by_force: Whether it was ended because it did not honour a stop request.
+        killed_for_memory: Whether the machine killed something for lack of memory meanwhile; None where that is not known.
+    """
+    if stopped_by_force:
+        return "stopped", _STOPPED_BY_FORCE
+    log = f"the end of its {LOG_FILE} may say why"
+    if code >= 0:
+        return "failed", f"The training process ended with exit code {code} without saying why; {log}."
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    if name == "SIGKILL" and killed_for_memory:
+        return "interrupted", (
+            "The machine's memory ran out and the system killed the training process; "
+            "set a smaller `micro_batch_size` or `batch_size`."
+        )
+    if name == "SIGKILL":
+        guess = "" if killed_for_memory is False else ", most often because the machine's memory ran out"
+        return "interrupted", f"The training process was killed from outside (SIGKILL){guess}."
+    if name in {"SIGTERM", "SIGINT", "SIGHUP"}:
+        return "interrupted", f"The training process was ended from outside ({name})."
+    return "failed", f"The training process crashed ({name}); {log}."
+
+
+def _count_memory_kills() -> int | None:
+    """Return how many processes Linux has killed for lack of memory since it was started; None elsewhere."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    counts = [int(line.split()[1]) for line in lines if line.startswith("oom_kill ")]
+    return counts[0] if counts else None
+
+
+def start_worker(run: Run, home: Path) -> subprocess.Popen[bytes]:
+    """Start the process of a claimed run, its output appended to the run's log.
+
+    Raises:
+        OSError: If it cannot be started.
+        WorkbenchError: If its recipe cannot be read.
+    """
+    training = run.recipe().training
+    with (run.folder / LOG_FILE).open("ab") as log:
+        environment = {"CUDA_VISIBLE_DEVICES": visible_devices(training, os.environ.get("CUDA_VISIBLE_DEVICES"))}
+        return start_process(worker_command(run.run_id, home, training.devices), home, log, environment)
+
+
+def worker_command(run_id: str, home: Path, devices: int) -> list[str]:
+    """Return the command of a run: one process, or one for each device under torchrun."""
+    worker = ("workbench.runs.worker", "--home", str(home), run_id)
+    if devices == 1:
+        return module_command(*worker)
+    return module_command("torch.distributed.run", "--standalone", "--nproc_per_node", str(devices), "-m", *worker)
+
+
+def visible_devices(training: TrainingConfig, inherited: str | None) -> str:
+    """Return CUDA_VISIBLE_DEVICES for a run: exactly the GPUs it may use.
+
+    Args:
+        training: Says which and how many.
+        inherited: The variable as the workbench found it; GPUs are counted within it.
+    """
+    if training.device in {"cpu", "mps"}:
+        return "-1"
+    first = int(training.device.partition(":")[2] or 0)
+    wanted = range(first, first + training.devices)
+    if inherited is None:
+        return ",".join(str(index) for index in wanted)
+    offered = [entry.strip() for entry in inherited.split(",") if entry.strip()]
+    # One that is not offered stays a number nobody has, so that the run says that there is no such GPU.
+    return ",".join(offered[index] for index in wanted if index < len(offered)) or "-1"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Work the queue off in this process."""
+    parser = argparse.ArgumentParser(
+        prog="python -m workbench.runs.supervisor", description="Works the queue of runs off, then leaves."
+    )
+    parser.add_argument("--home", type=Path, required=True)
+    supervise(parser.parse_args(arguments).home.resolve())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
