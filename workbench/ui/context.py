@@ -1,4 +1,4 @@
-"""What every page is handed: the settings, and the one encoder process of this server."""
+"""What every page is handed: the settings, the one encoder process of this server, and facts that are dear to look up."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.recipe import EncoderInfo, TrainingConfig
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
+    from workbench.data import SplitSummary
     from workbench.playground import EncoderProcess
 
 
@@ -29,6 +31,8 @@ class Context:
         self.boot_id = uuid.uuid4().hex
         self._encoder: EncoderProcess | None = None
         self._lock = threading.Lock()
+        self._bases: dict[str, EncoderInfo] = {}
+        self._splits: dict[tuple[str, float, float, int], SplitSummary] = {}
 
     @property
     def home(self) -> Path:
@@ -44,6 +48,31 @@ class Context:
 
                 self._encoder = EncoderProcess(self.home)
             return self._encoder
+
+    def describe_base(self, name: str) -> EncoderInfo:
+        """Return the facts of a base encoder, remembered: a form asks at every edit, and a Hub name costs a request.
+
+        Raises:
+            ModelError: If there is no such encoder, or it cannot be read.
+        """
+        if name not in self._bases:
+            from workbench.models import describe_base
+
+            self._bases[name] = describe_base(name, self.home)
+        return self._bases[name]
+
+    def preview_split(self, ref: str, training: TrainingConfig) -> SplitSummary:
+        """Return how a stored data set would be split, remembered: a version of a data set never changes.
+
+        Raises:
+            DataError: If there is no such data set.
+        """
+        key = (ref, training.validation_fraction, training.test_fraction, training.seed)
+        if key not in self._splits:
+            from workbench.data import preview_split
+
+            self._splits[key] = preview_split(ref, self.home, training)
+        return self._splits[key]
 
     def close(self) -> None:
         """End the encoder process; runs go on."""

@@ -1,0 +1,91 @@
+"""The whole web application: the gate, the routes, the static files, and Gradio mounted last."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from workbench.errors import InputError, WorkbenchError
+from workbench.settings import Settings
+from workbench.ui.api.routes import answer_error, create_routes
+from workbench.ui.context import Context
+from workbench.ui.gate import Gate
+
+STATIC = Path(__file__).parent / "static"
+LONGEST_UPLOAD = "4gb"
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the application. Nothing listens yet.
+
+    Args:
+        settings: Where the workbench lives and how it listens.
+
+    Raises:
+        InputError: If the home folder cannot be created.
+    """
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The folder `{settings.home}` cannot be created ({error.strerror}); choose another with `--home`.", "home"
+        ) from None
+    # Gradio keeps uploads where this variable points; they belong under the home, not in a shared temporary folder.
+    os.environ["GRADIO_TEMP_DIR"] = str(settings.home / "cache")
+
+    import gradio as gr
+
+    from workbench.ui.blocks import create_blocks
+    from workbench.ui.theme import create_theme
+    from workbench.ui.uploads import prune_uploads
+
+    context = Context(settings)
+    prune_uploads(settings.home)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        context.close()
+
+    app = FastAPI(title="Workbench", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.context = context
+    app.add_middleware(Gate, settings=settings)
+    app.add_exception_handler(WorkbenchError, answer_error)
+    app.include_router(create_routes(context))
+
+    plotly = plotly_script()
+
+    @app.get("/static/plotly.min.js", include_in_schema=False)
+    def plotly_js() -> FileResponse:
+        return FileResponse(plotly, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
+
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return gr.mount_gradio_app(
+        app,
+        create_blocks(context),
+        path="/",
+        theme=create_theme(),
+        css_paths=[STATIC / "workbench.css"],
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        show_error=True,
+        pwa=False,
+        max_file_size=LONGEST_UPLOAD,
+        favicon_path=str(STATIC / "favicon.svg"),
+    )
+
+
+def plotly_script() -> Path:
+    """Return plotly's own script, which the charts use; it ships with the Python package."""
+    spec = find_spec("plotly")
+    assert spec is not None and spec.origin is not None, "plotly is in requirements.txt"
+    return Path(spec.origin).parent / "package_data" / "plotly.min.js"

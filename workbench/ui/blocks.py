@@ -1,0 +1,165 @@
+"""The page: a strip on top, five tabs, and what one tab tells another. Only wiring, no logic."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gradio as gr
+
+from workbench.ui.components.flow import create_flow, flow_value
+from workbench.ui.components.live_run import attach
+from workbench.ui.context import Context
+from workbench.ui.dataset_form import stored_choices
+from workbench.ui.draft import load_draft
+from workbench.ui.feedback import guarded
+from workbench.ui.pages.build import create_build_page
+from workbench.ui.pages.data import create_data_page, describe_current
+from workbench.ui.pages.playground import choices_view, create_playground_page
+from workbench.ui.pages.runs import create_runs_page, list_outputs, list_view
+from workbench.ui.pages.train import create_train_page, form_components, load_form
+from workbench.ui.present import find_dataset, flow_steps
+from workbench.ui.quick_start import quick_start
+
+PRODUCT = "Embedding Workbench"
+CLAIM = "Fine-tune a sentence encoder on your own pairs, and see whether it got better."
+TABS = ("build", "data", "train", "runs", "playground")
+
+
+def create_blocks(context: Context) -> gr.Blocks:
+    """Build the page.
+
+    Args:
+        context: The server's context.
+    """
+    with gr.Blocks(title=PRODUCT, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as blocks:
+        with gr.Row(elem_classes=["wb-header"], equal_height=True):
+            gr.Markdown(f"# {PRODUCT}\n{CLAIM}", elem_id="product")
+            start = gr.Button("Quick start with sample data", variant="primary", scale=0, min_width=240, elem_id="quick-start")
+        flow = create_flow([], elem_id="flow")
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Build", id="build") as build_tab:
+                build = create_build_page(context)
+            with gr.Tab("Data", id="data") as data_tab:
+                data = create_data_page(context)
+            with gr.Tab("Train", id="train") as train_tab:
+                train = create_train_page(context)
+            with gr.Tab("Runs", id="runs") as runs_tab:
+                runs = create_runs_page(context)
+            with gr.Tab("Playground", id="playground") as playground_tab:
+                playground = create_playground_page(context)
+        page = _Page(context, flow, tabs, build, data, train, runs, playground)
+        page.wire(blocks, start, dict(zip(TABS, (build_tab, data_tab, train_tab, runs_tab, playground_tab), strict=True)))
+    return blocks
+
+
+class _Page:
+    """Events that concern more than one tab."""
+
+    def __init__(
+        self, context: Context, flow: Any, tabs: Any, build: Any, data: Any, train: Any, runs: Any, playground: Any
+    ) -> None:
+        self.context = context
+        self.flow, self.tabs = flow, tabs
+        self.build, self.data, self.train, self.runs, self.playground = build, data, train, runs, playground
+
+    def wire(self, blocks: gr.Blocks, start: gr.Button, by_name: dict[str, gr.Tab]) -> None:
+        """Connect the events."""
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        flow = [self.flow]
+        form = [*form_components(self.train), self.train["plan"], self.train["loss_help"]]
+        data = [self.data["current"], self.data["allow_leaking"], self.data["stored"]]
+        models = [self.playground["first"], self.playground["second"]]
+        listed = list_outputs(self.runs)
+        timer = self.runs["timer"]
+
+        blocks.load(guarded(self.on_open), None, [self.tabs], **quiet)
+        blocks.load(guarded(self.on_flow), None, flow, **quiet)
+        blocks.load(guarded(self.on_data), None, data, **quiet)
+        blocks.load(guarded(self.on_train), None, form, **quiet)
+        blocks.load(guarded(self.on_runs), [self.runs["selected"]], [*listed, timer], **quiet)
+        blocks.load(guarded(self.on_models), models, models, **quiet)
+
+        for name, tab in by_name.items():
+            tab.select(None, None, None, js=_remember_tab(name), api_visibility="private")
+            tab.select(guarded(self.on_flow), None, flow, **quiet)
+            if name != "runs":
+                tab.select(lambda: gr.Timer(active=False), None, [timer], **quiet)
+        by_name["data"].select(guarded(self.on_data), None, data, **quiet)
+        by_name["train"].select(guarded(self.on_train), None, form, **quiet)
+        by_name["runs"].select(guarded(self.on_runs), [self.runs["selected"]], [*listed, timer], **quiet)
+        by_name["playground"].select(guarded(self.on_models), models, models, **quiet)
+
+        start.click(guarded(self.on_quick_start), None, [self.tabs, self.train["live"], self.flow], api_visibility="private").then(
+            guarded(self.on_train), None, form, **quiet
+        )
+        self.flow.open(self.on_step, None, [self.tabs], **quiet)
+        self.data["used"].change(guarded(self.on_flow), None, flow, **quiet).then(guarded(self.on_train), None, form, **quiet)
+        self.train["started"].then(guarded(self.on_flow), None, flow, **quiet)
+        self.train["live"].state(guarded(self.on_flow), None, flow, **quiet)
+        self.train["live"].compare(self.on_try, models, [self.tabs, *models], **quiet)
+        self.runs["show"].click(self.on_show, [self.runs["selected"]], [self.tabs, self.train["live"]], **quiet)
+        self.runs["copied"].then(guarded(self.on_flow), None, flow, **quiet)
+        self.runs["deleted"].then(guarded(self.on_flow), None, flow, **quiet)
+
+    def on_open(self, request: gr.Request) -> gr.Tabs:
+        """Open the tab that the address names."""
+        tab = request.query_params.get("tab", "")
+        return gr.Tabs(selected=tab if tab in TABS else TABS[0])
+
+    def on_flow(self) -> dict[str, Any]:
+        """Show how far each step is."""
+        from workbench.runs import list_runs
+
+        draft = load_draft(self.context.home)
+        runs = [run for run in list_runs(self.context.home) if run.kind == "train"]
+        newest = max(runs, key=lambda run: run.created, default=None)
+        return flow_value(flow_steps(draft, find_dataset(draft.data, self.context), newest))
+
+    def on_data(self) -> tuple[Any, Any, Any]:
+        """Show the data set in use."""
+        current, leaking = describe_current(self.context)
+        return current, leaking, gr.Dropdown(choices=stored_choices(self.context))
+
+    def on_train(self) -> dict[Any, Any]:
+        """Show the draft in the form."""
+        return load_form(self.context, self.train)
+
+    def on_runs(self, selected: str | None) -> dict[Any, Any]:
+        """Show the history, and keep it fresh while the tab is open."""
+        return {**list_view(self.context, self.runs, selected), self.runs["timer"]: gr.Timer(active=True)}
+
+    def on_models(self, first: str | None, second: str | None) -> dict[Any, Any]:
+        """Show the models to choose from."""
+        return choices_view(self.context, self.playground, first, second)
+
+    def on_quick_start(self) -> tuple[Any, Any, Any]:
+        """Start a run on the sample data and watch it."""
+        run = quick_start(self.context)
+        return gr.Tabs(selected="train"), attach(run.run_id, _fresh()), self.on_flow()
+
+    def on_step(self, event: gr.EventData) -> gr.Tabs:
+        """Open the tab of a step of the strip."""
+        tab = str(event.tab)
+        return gr.Tabs(selected=tab if tab in TABS else TABS[0])
+
+    def on_try(self, first: str | None, second: str | None, event: gr.EventData) -> dict[Any, Any]:
+        """Compare a run with what it started from."""
+        prefer = str(event.run_id)
+        return {self.tabs: gr.Tabs(selected="playground"), **choices_view(self.context, self.playground, first, second, prefer)}
+
+    def on_show(self, run_id: str | None) -> tuple[Any, Any]:
+        """Show a run of the history in the live panel."""
+        return gr.Tabs(selected="train"), attach(run_id, _fresh())
+
+
+def _fresh() -> int:
+    return time.time_ns() % 10**9
+
+
+def _remember_tab(name: str) -> str:
+    """Return the script that keeps the open tab in the address, so that a reload stays on it."""
+    return (
+        "() => { const address = new URL(window.location.href); "
+        f"address.searchParams.set('tab', '{name}'); window.history.replaceState(window.history.state, '', address); }}"
+    )

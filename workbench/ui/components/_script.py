@@ -1,0 +1,19 @@
+"""Scripts of the components, read from `static/js` when the page is built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+STATIC = Path(__file__).parents[1] / "static"
+
+PLOTLY_HEAD = '<script src="static/plotly.min.js"></script>'
+"""Loaded once, by the first component on an open tab that asks for it."""
+
+
+def read_script(name: str) -> str:
+    """Return a component's script.
+
+    Args:
+        name: File name under `static/js`, without `.js`.
+    """
+    return (STATIC / "js" / f"{name}.js").read_text(encoding="utf-8")

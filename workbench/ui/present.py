@@ -1,0 +1,247 @@
+"""Records -> words and table rows. Pure functions; nothing here knows of widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+from workbench.recipe import LOSSES, default_loss
+from workbench.ui.components.flow import FlowStep
+from workbench.ui.context import Context
+from workbench.ui.draft import Draft
+
+if TYPE_CHECKING:
+    from workbench.data import DataReport, StoredDataset
+    from workbench.runs import Run
+
+KIND_WORDS: Mapping[str, str] = {
+    "scored_pairs": "scored pairs",
+    "labelled_pairs": "labelled pairs",
+    "class_pairs": "pairs with a class",
+    "pairs": "matching pairs",
+    "triplets": "triplets",
+}
+
+OUTCOME_WORDS: Mapping[str, str] = {
+    "better": "better",
+    "no_clear_difference": "no clear difference",
+    "worse": "worse",
+    "not_judged": "not judged",
+}
+
+RUN_HEADERS = ("Name", "Status", "Base", "Data", "Metric", "Before", "After", "Verdict", "Created", "Run")
+RUN_ID_COLUMN = RUN_HEADERS.index("Run")
+
+ISSUE_HEADERS = ("Severity", "What", "Rows", "Where")
+
+SHOWN_ROWS = 8
+"""Row numbers named for an issue; the count says how many there are."""
+
+LONGEST_CELL = 300
+"""Characters of a sentence in the preview."""
+
+
+def kind_words(kind: str | None) -> str:
+    """Return a kind of data set in words."""
+    return KIND_WORDS.get(kind or "", kind or "unknown")
+
+
+def short_base(base: str) -> str:
+    """Return a base encoder's name without the folders before it."""
+    return base.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+
+
+def date_words(stamp: str | None) -> str:
+    """Return an ISO time as local date and time, to the minute."""
+    if not stamp:
+        return ""
+    try:
+        moment = datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+    except ValueError:
+        return stamp
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def number_words(value: Any) -> str:
+    """Return a metric to four digits, a dash where there is none."""
+    return f"{value:.4f}" if isinstance(value, int | float) and not isinstance(value, bool) else "–"
+
+
+def run_label(run: Run) -> str:
+    """Return how a list names a run."""
+    return f"{run.name or run.run_id} · {run.status} · {date_words(run.created)}"
+
+
+def run_rows(runs: Iterable[Run], dataset_names: Mapping[str, str]) -> list[list[str]]:
+    """Return the rows of the table of runs.
+
+    Args:
+        runs: In the order to show.
+        dataset_names: Reference of a data set -> its name.
+    """
+    rows = []
+    for run in runs:
+        verdict = run.verdict or {}
+        rows.append(
+            [
+                run.name or run.run_id,
+                run.status,
+                short_base(run.base),
+                dataset_names.get(run.data, run.data),
+                verdict.get("metric") or run.primary_metric or "–",
+                number_words(verdict.get("before")),
+                number_words(verdict.get("after")),
+                OUTCOME_WORDS.get(verdict.get("outcome", ""), "–"),
+                date_words(run.created),
+                run.run_id,
+            ]
+        )
+    return rows
+
+
+def run_details(run: Run, dataset_names: Mapping[str, str]) -> str:
+    """Return a paragraph on a run."""
+    parts = [f"{run.status.capitalize()}: {short_base(run.base)} on {dataset_names.get(run.data, run.data)}"]
+    if run.total_steps:
+        parts.append(f"step {run.step:,} of {run.total_steps:,}")
+    if run.seconds:
+        parts.append(f"{run.seconds:,.0f} s")
+    if run.device:
+        parts.append(f"on {run.device}")
+    text = ", ".join(parts) + "."
+    if run.message:
+        text += f" {run.message}"
+    if run.verdict and run.verdict.get("sentence"):
+        text += f" {run.verdict['sentence']}"
+    return text
+
+
+def issue_rows(issues: Iterable[Any]) -> list[list[str]]:
+    """Return the rows of the table of issues, the worst first."""
+    order = {"error": 0, "warning": 1, "note": 2}
+    rows = []
+    for issue in sorted(issues, key=lambda issue: order.get(issue.severity, 3)):
+        shown = ", ".join(str(row) for row in issue.rows[:SHOWN_ROWS])
+        more = " …" if len(issue.rows) > SHOWN_ROWS or issue.count > len(issue.rows) else ""
+        rows.append([issue.severity, issue.message, f"{issue.count:,}", shown + (more if shown else "")])
+    return rows
+
+
+def preview_rows(report: DataReport) -> tuple[list[str], list[list[str]]]:
+    """Return headers and rows of the preview; a column with a role is named by both."""
+    roles = {column: role for role, column in report.roles.items()}
+    headers = [
+        f"{column} ({roles[column]})" if column in roles and roles[column] != column else column for column in report.columns
+    ]
+    rows = [[_cut(row.get(column, "")) for column in report.columns] for row in report.preview]
+    return headers, rows
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
+
+
+def dataset_words(dataset: StoredDataset) -> str:
+    """Return one line on a stored data set."""
+    return f"{dataset.name}: {dataset.rows:,} {kind_words(dataset.kind)}"
+
+
+def find_dataset(ref: str | None, context: Context) -> StoredDataset | None:
+    """Return a stored data set, None where it is not (any more) there."""
+    if not ref:
+        return None
+    from workbench.data import open_dataset
+
+    try:
+        return open_dataset(ref, context.home)
+    except WorkbenchError:
+        return None
+
+
+def dataset_names(context: Context) -> dict[str, str]:
+    """Return reference -> name of all stored data sets."""
+    from workbench.data import list_datasets
+
+    return {dataset.ref: dataset.name for dataset in list_datasets(context.home)}
+
+
+def flow_steps(draft: Draft, dataset: StoredDataset | None, last: Run | None) -> list[FlowStep]:
+    """Return the four steps of the strip at the top."""
+    encoder: FlowStep = {"tab": "build", "title": "Encoder", "text": short_base(draft.base), "state": "ready"}
+    if dataset is None:
+        data: FlowStep = {"tab": "data", "title": "Data", "text": "no data set yet", "state": "missing"}
+        objective: FlowStep = {"tab": "train", "title": "Objective", "text": "follows the data", "state": "missing"}
+    else:
+        data = {"tab": "data", "title": "Data", "text": f"{dataset.rows:,} {kind_words(dataset.kind)} ready", "state": "ready"}
+        loss = draft.loss or default_loss(dataset.kind)
+        fits = dataset.kind in LOSSES[loss.name].kinds
+        objective = {"tab": "train", "title": "Objective", "text": loss.name, "state": "ready" if fits else "problem"}
+    return [encoder, data, objective, _last_step(last)]
+
+
+def _last_step(last: Run | None) -> FlowStep:
+    if last is None:
+        return {"tab": "train", "title": "Last run", "text": "none yet", "state": "missing"}
+    if last.active:
+        return {"tab": "train", "title": "Last run", "text": f"{last.status} …", "state": "busy"}
+    if last.verdict and last.verdict.get("outcome") in {"better", "worse", "no_clear_difference"}:
+        words = OUTCOME_WORDS[last.verdict["outcome"]]
+        numbers = f"{_three(last.verdict.get('before'))} → {_three(last.verdict.get('after'))}"
+        state = "problem" if last.verdict["outcome"] == "worse" else "ready"
+        return {"tab": "runs", "title": "Last run", "text": f"{words}, {numbers}", "state": state}
+    return {"tab": "runs", "title": "Last run", "text": last.status, "state": "problem" if last.status == "failed" else "ready"}
+
+
+def _three(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, int | float) else "–"
+
+
+def plan_words(draft: Draft, dataset: StoredDataset | None, context: Context) -> str:
+    """Return what pressing Start would do.
+
+    Args:
+        draft: What is set.
+        dataset: The draft's data set, None where there is none.
+        context: For the facts of base and split.
+
+    Raises:
+        WorkbenchError: With the reason why it cannot run.
+    """
+    recipe = draft.to_recipe()
+    if dataset is None:
+        return f"The data set {recipe.data} is gone; choose another in the Data tab."
+    info = context.describe_base(draft.base)
+    draft.architecture.validate(info)
+    loss = draft.loss or default_loss(dataset.kind)
+    loss.check_kind(dataset.kind)
+    split = context.preview_split(dataset.ref, draft.training)
+    rate = draft.training.learning_rate_for(info.pretrained)
+    layers = " → ".join(layer.entry.title for layer in draft.architecture.layers)
+    test = find_dataset(draft.test_data, context)
+    judged = f"{test.rows:,} rows of {test.name}" if test else f"{split.test:,} rows"
+    return (
+        f"{short_base(draft.base)} ({layers}, {draft.architecture.width(info):,} numbers a sentence) learns from {split.train:,} "
+        f"{kind_words(dataset.kind)} of {dataset.name} with {loss.name}: {draft.training.total_steps(split.train):,} steps of "
+        f"{draft.training.batch_size:,} rows at learning rate {rate:g}. {split.validation:,} rows pick the best step, "
+        f"{judged} give the verdict."
+    )
+
+
+def pair_rows(texts: Sequence[str], first: Sequence[Sequence[float]], second: Sequence[Sequence[float]]) -> list[list[Any]]:
+    """Return every pair of sentences with both scores, the largest difference first."""
+    pairs = []
+    for row in range(len(texts)):
+        for column in range(row + 1, len(texts)):
+            a, b = float(first[row][column]), float(second[row][column])
+            pairs.append([texts[row], texts[column], round(a, 3), round(b, 3), round(a - b, 3)])
+    return sorted(pairs, key=lambda pair: -abs(pair[4]))
+
+
+def metric_rows(metrics: Mapping[str, Any]) -> list[list[str]]:
+    """Return every metric of the test part with its value before and after."""
+    before, after = metrics.get("before") or {}, metrics.get("after") or {}
+    return [[name, number_words(before.get(name)), number_words(after.get(name))] for name in dict.fromkeys([*before, *after])]
