@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import transformers
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
-from workbench.data import Parts
 from workbench.errors import ConfigError, RunError
 from workbench.evaluation import Evaluation, Evaluator, Verdict, build_evaluator, compute_verdict
 from workbench.evaluation.verdict import not_judged
@@ -32,6 +31,9 @@ from workbench.training.listener import Listener
 from workbench.training.sampler import ShuffledBatches
 from workbench.training.tokens import Tokens
 from workbench.training.trainer import SentenceTrainer, TrainedNetwork, is_bf16_fast
+
+if TYPE_CHECKING:
+    from workbench.data import Parts
 
 _CURVE_POINTS = 2000
 _ENCODE_BATCH = 64
@@ -366,6 +368,7 @@ def _arguments(config: TrainingConfig, device: torch.device, total: int, learnin
         save_strategy="no",
         eval_strategy="no",
         report_to=[],
+        logging_nan_inf_filter=False,
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=False,

@@ -1,0 +1,138 @@
+"""Batches hold every distinct sentence once; embedding them gives the numbers of the plain way."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from workbench.losses import build_loss
+from workbench.models import SentenceTransformer
+from workbench.recipe import KINDS, LOSSES, LossSpec
+from workbench.training.batch import Batch, Collate
+from workbench.training.embed import Padding, backward_in_chunks, embed
+from workbench.training.sampler import ShuffledBatches
+from workbench.training.tokens import Tokens
+
+
+@pytest.fixture
+def model(tiny_bert: Path) -> SentenceTransformer:
+    return SentenceTransformer(tiny_bert, device="cpu")
+
+
+def collate(model: SentenceTransformer, columns: list[list[str]], labels: list[float] | None = None) -> Collate:
+    return Collate(Tokens(model, columns), None if labels is None else np.asarray(labels))
+
+
+def test_each_distinct_sentence_is_there_once_and_short_ones_first(model: SentenceTransformer) -> None:
+    columns = [["pay the invoice", "move the router and the cable", "Pay the  invoice "], ["reset password", "pay the invoice", "check it"]]
+    batch = collate(model, columns, [0.0, 0.5, 1.0])([0, 1, 2])
+    assert len(batch.token_ids) == 4
+    lengths = [len(ids) for ids in batch.token_ids]
+    assert lengths == sorted(lengths)
+    assert batch.columns[0][0] == batch.columns[0][2] == batch.columns[1][1]
+    assert batch.rows == 3 and batch.labels is not None and batch.labels.dtype == torch.float32
+
+
+def test_a_row_that_pairs_a_sentence_with_itself_keeps_two_copies(model: SentenceTransformer) -> None:
+    batch = collate(model, [["pay it", "move it"], ["pay it", "pay it"]])([0, 1])
+    assert len(batch.token_ids) == 3
+    assert batch.columns[0][0] != batch.columns[1][0]
+    model.train()
+    first, second = embed(model, batch)
+    assert not torch.allclose(first[0], second[0]), "dropout sees the two copies differently"
+
+
+def test_embedding_a_batch_equals_encoding_its_columns(model: SentenceTransformer, sentences: list[str]) -> None:
+    columns = [sentences[:12], sentences[6:18]]
+    batch = collate(model, columns)(list(range(12)))
+    padding = Padding()
+    model.eval()
+    found = embed(model, batch, padding=padding)
+    for mine, texts in zip(found, columns, strict=True):
+        assert np.abs(mine.detach().numpy() - model.encode(texts)).max() < 2e-6
+    assert padding.fraction == 0.0
+    assert padding.positions == sum(len(ids) for ids in model.tokenize(sentences[:18]))
+
+
+def gradients(model: SentenceTransformer) -> torch.Tensor:
+    flat = [weight.grad.flatten() for weight in model.parameters() if weight.grad is not None]
+    model.zero_grad()
+    return torch.cat(flat)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_packed_padded_and_chunked_give_one_loss_and_one_gradient(name: str, model: SentenceTransformer, sentences: list[str]) -> None:
+    kind = KINDS[LOSSES[name].kinds[0]]
+    columns = [sentences[10 * index : 10 * index + 10] for index in range(len(kind.texts))]
+    labels = None if kind.label is None else [0.0, 0.25, 0.5, 1.0, 0.75] * 2 if kind.name == "scored_pairs" else [0, 1] * 5
+    batch = collate(model, columns, labels)(list(range(10)))
+    torch.manual_seed(0)
+    loss = build_loss(LossSpec(name), 32, 2)
+    model.eval()
+
+    def step() -> tuple[float, torch.Tensor]:
+        value = loss(embed(model, batch), batch.labels)
+        value.backward()
+        return value.item(), gradients(model)
+
+    packed_value, packed = step()
+    model.encoder._packs = False
+    padded_value, padded = step()
+    model.encoder._packs = True
+    assert packed_value == pytest.approx(padded_value, abs=1e-5)
+    assert (packed - padded).norm() / padded.norm() < 1e-4
+    for sentences_at_a_time in (1, 7):
+        value = backward_in_chunks(model, batch, loss, sentences_at_a_time, torch.Tensor.backward)
+        assert value.item() == pytest.approx(packed_value, abs=1e-5)
+        assert (gradients(model) - packed).norm() / packed.norm() < 1e-4
+
+
+def test_chunks_replay_dropout(model: SentenceTransformer, sentences: list[str]) -> None:
+    batch = collate(model, [sentences[:8], sentences[8:16]])(list(range(8)))
+    loss = build_loss(LossSpec("MultipleNegativesRankingLoss"), 32, 0)
+    model.train()
+    torch.manual_seed(5)
+    value = backward_in_chunks(model, batch, loss, 5, torch.Tensor.backward)
+    chunked = gradients(model)
+    # The plain way with the same draws: the same chunks, their graphs all kept.
+    torch.manual_seed(5)
+    parts = []
+    for start in range(0, len(batch.token_ids), 5):
+        features = model.encoder.collate(batch.token_ids[start : start + 5], torch.device("cpu"))
+        parts.append(model(features)["sentence_embedding"])
+    vectors = torch.cat(parts)
+    plain = loss([vectors[column] for column in batch.columns], None)
+    plain.backward()
+    assert value.item() == pytest.approx(plain.item(), abs=1e-6)
+    assert (chunked - gradients(model)).norm() / chunked.norm() < 1e-5
+
+
+@pytest.mark.parametrize("distinct", [False, True])
+@pytest.mark.parametrize("epoch", [0, 3])
+def test_every_row_comes_once_an_epoch(distinct: bool, epoch: int, model: SentenceTransformer, sentences: list[str]) -> None:
+    generator = np.random.default_rng(0)
+    columns = [[sentences[index] for index in generator.integers(0, 60, 101)] for _ in range(2)]
+    tokens = Tokens(model, columns)
+    batches = ShuffledBatches(tokens, 8, seed=1, distinct=distinct)
+    batches.set_epoch(epoch)
+    found = list(batches)
+    assert sorted(row for batch in found for row in batch) == list(range(101))
+    assert len(found) == len(batches) and max(map(len, found)) == 8
+    if distinct:
+        for batch in found:
+            rows = [set(tokens.columns[:, row].tolist()) for row in batch]
+            assert sum(map(len, rows)) == len(set().union(*rows))
+    again = ShuffledBatches(tokens, 8, seed=1, distinct=distinct)
+    again.set_epoch(epoch)
+    assert list(again) == found
+    other = ShuffledBatches(tokens, 8, seed=2, distinct=distinct)
+    assert list(other) != found
+
+
+def test_truncated_texts_are_counted(model: SentenceTransformer) -> None:
+    assert Tokens(model, [["pay " * 100, "pay it", "pay " * 100]]).truncated == 1
+
+
+def test_a_batch_without_labels() -> None:
+    assert Batch([[1]], [torch.tensor([0])], None).rows == 1

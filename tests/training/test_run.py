@@ -1,0 +1,246 @@
+"""A whole run with a tiny encoder: what it tells, what it keeps, what it refuses."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+
+from workbench.errors import ConfigError, RunError
+from workbench.models import SentenceTransformer
+from workbench.recipe import KINDS, LOSSES, ArchitectureSpec, LayerSpec, LossSpec, Recipe, TrainingConfig, default_loss, parse_layers
+from workbench.training import run_training
+from workbench.training import run as run_module
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenParts:
+    """The fields of `workbench.data.Parts` that a run reads."""
+
+    kind: str
+    train: Dataset
+    validation: Dataset | None
+    test: Dataset | None
+    classes: tuple[str, ...] = ()
+    leaking: bool = False
+    notes: tuple[str, ...] = ("A note on the data.",)
+
+    @property
+    def test_groups(self) -> np.ndarray | None:
+        return None if self.test is None else np.arange(len(self.test))
+
+
+class Recorder:
+    """A listener that keeps everything, and asks for a stop after some steps."""
+
+    def __init__(self, stop_after: int | None = None, keep: str = "best") -> None:
+        self.messages: list[str] = []
+        self.started: tuple[int, str, Mapping[str, Any]] | None = None
+        self.train: list[Mapping[str, Any]] = []
+        self.evaluations: list[Mapping[str, Any]] = []
+        self.steps: list[int] = []
+        self._stop_after, self._keep = stop_after, keep
+
+    def on_message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def on_start(self, total_steps: int, device: str, facts: Mapping[str, Any]) -> None:
+        self.started = total_steps, device, facts
+
+    def on_train(self, point: Mapping[str, Any]) -> None:
+        self.train.append(point)
+
+    def on_evaluation(self, point: Mapping[str, Any]) -> None:
+        self.evaluations.append(point)
+
+    def on_progress(self, step: int, total_steps: int, epoch: float, pairs_per_second: float, seconds: float) -> None:
+        self.steps.append(step)
+
+    def stop_requested(self) -> str | None:
+        return self._keep if self._stop_after is not None and len(self.steps) >= self._stop_after else None
+
+
+def make_part(kind: str, sentences: list[str], rows: int, seed: int) -> Dataset:
+    generator = np.random.default_rng(seed)
+    columns = {role: [sentences[index] for index in generator.integers(0, len(sentences), rows)] for role in KINDS[kind].texts}
+    if kind == "scored_pairs":
+        words = [set(a.split()) & set(b.split()) for a, b in zip(*columns.values(), strict=True)]
+        columns["score"] = [min(1.0, len(shared) / 6) for shared in words]
+    elif KINDS[kind].label:
+        columns["label"] = generator.integers(0, 3 if kind == "class_pairs" else 2, rows).tolist()
+    return Dataset.from_dict(columns)
+
+
+def make_parts(kind: str, sentences: list[str], rows: int = 48) -> GivenParts:
+    classes = ("a", "b", "c") if kind == "class_pairs" else ("0", "1") if kind == "labelled_pairs" else ()
+    return GivenParts(kind, *(make_part(kind, sentences, count, seed) for seed, count in enumerate((rows, 24, 60))), classes=classes)
+
+
+def recipe(base: Path | str, kind: str = "scored_pairs", layers: str = "pooling", loss: LossSpec | None = None, **training: Any) -> Recipe:
+    settings = {"epochs": 1, "batch_size": 8, "learning_rate": 1e-3, "device": "cpu", **training}
+    architecture = ArchitectureSpec((LayerSpec("transformer"), *parse_layers(layers)))
+    return Recipe(str(base), "data", architecture, loss or default_loss(kind), training=TrainingConfig(**settings))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_trains_on_every_kind_it_names(name: str, tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+    for kind in LOSSES[name].kinds:
+        listener = Recorder()
+        given = make_parts(kind, sentences)
+        result = run_training(recipe(tiny_bert, kind, loss=LossSpec(name)), given, home, tmp_path / kind, listener)  # type: ignore[arg-type]
+        assert result.status == "completed" and result.steps >= 6
+        assert result.primary_metric == KINDS[kind].primary_metric
+        assert result.metrics["before"] is not None and result.metrics["after"] is not None
+        assert result.verdict["outcome"] != "not_judged" and result.verdict["rows"] == 60
+        assert all(np.isfinite(point["loss"]) for point in listener.train)
+        assert len(listener.train) == result.steps
+
+
+def test_what_a_run_tells_and_leaves(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+    listener = Recorder()
+    result = run_training(recipe(tiny_bert, epochs=2), make_parts("scored_pairs", sentences), home, tmp_path, listener)  # type: ignore[arg-type]
+    assert listener.started is not None
+    total, device, facts = listener.started
+    assert (total, device, facts["rows"], facts["validation_rows"], facts["test_rows"]) == (12, "cpu", 48, 24, 60)
+    assert listener.steps == list(range(1, 13))
+    assert listener.evaluations[0]["step"] == 0 and listener.evaluations[-1]["step"] == 12
+    assert facts["baseline"] == listener.evaluations[0]["value"], "the stack is the base's own, so both start alike"
+    assert listener.messages[0] == "A note on the data."
+    best = [point["step"] for point in listener.evaluations if point["best"]][-1]
+    assert result.best_step == best
+    values = [point["value"] for point in listener.evaluations]
+    assert listener.evaluations[[point["step"] for point in listener.evaluations].index(best)]["value"] == max(values)
+    assert result.padding_fraction == 0.0 and result.pairs_per_second > 0
+    model = SentenceTransformer(tmp_path / "model", device="cpu")
+    assert model.encode("pay it").shape == (32,)
+    saved = json.loads((tmp_path / "evaluations" / "verdict.json").read_text())
+    assert saved == json.loads(json.dumps(result.to_dict()["verdict"]))
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["evaluations", "model"]
+    rates = [point["learning_rate"] for point in listener.train]
+    assert max(rates) == pytest.approx(1e-3, rel=0.2) and rates[-1] < rates[3]
+
+
+@pytest.mark.parametrize("keep", ["latest", "best", "none"])
+def test_stopping_keeps_what_was_asked_for(keep: str, tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+    listener = Recorder(stop_after=5, keep=keep)
+    settings = recipe(tiny_bert, epochs=9, eval_steps=2)
+    result = run_training(settings, make_parts("scored_pairs", sentences), home, tmp_path, listener)  # type: ignore[arg-type]
+    assert result.status == "stopped" and result.steps == 5
+    if keep == "none":
+        assert result.best_step is None and not (tmp_path / "model").exists()
+        assert result.verdict["outcome"] == "not_judged" and result.metrics["after"] is None
+    else:
+        assert (tmp_path / "model" / "modules.json").is_file()
+        assert result.best_step == 5 if keep == "latest" else result.best_step in {0, 2, 4}
+
+
+def test_without_validation_the_last_and_without_test_no_verdict(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+    given = dataclasses.replace(make_parts("pairs", sentences), validation=None, test=None)
+    result = run_training(recipe(tiny_bert, "pairs"), given, home, tmp_path, Recorder())  # type: ignore[arg-type]
+    assert result.best_step == result.steps
+    assert result.metrics == {"before": None, "after": None}
+    assert "no test part" in result.verdict["sentence"]
+
+
+def test_a_leaking_split_gives_no_verdict(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+    given = dataclasses.replace(make_parts("scored_pairs", sentences), leaking=True)
+    result = run_training(recipe(tiny_bert), given, home, tmp_path, Recorder())  # type: ignore[arg-type]
+    assert result.verdict["outcome"] == "not_judged" and "leaks" in result.verdict["sentence"]
+    assert result.verdict["after"] is not None
+
+
+def test_scratch_learns_its_word_pieces_and_leaves_its_base(sentences: list[str], home: Path, tmp_path: Path) -> None:
+    results = []
+    for name in ("one", "two"):
+        results.append(run_training(recipe("scratch"), make_parts("scored_pairs", sentences), home, tmp_path / name, Recorder()))  # type: ignore[arg-type]
+    assert results[0].metrics == results[1].metrics, "same seed, same result"
+    base = SentenceTransformer(tmp_path / "one" / "base", device="cpu")
+    tuned = SentenceTransformer(tmp_path / "one" / "model", device="cpu")
+    assert base.tokenize(["router"]) == tuned.tokenize(["router"])
+
+
+def test_the_baseline_is_the_base_as_it_comes_not_the_untrained_stack(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+    given = make_parts("scored_pairs", sentences)
+    plain = run_training(recipe(tiny_bert, max_steps=1), given, home, tmp_path / "plain", Recorder())  # type: ignore[arg-type]
+    dense = run_training(recipe(tiny_bert, layers="pooling:cls,dense:8", max_steps=1), given, home, tmp_path / "dense", Recorder())  # type: ignore[arg-type]
+    assert dense.metrics["before"] == plain.metrics["before"]
+
+
+def test_a_base_with_layers_of_its_own_keeps_their_weights(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+    from workbench.models import Dense, Pooling, Transformer
+
+    torch.manual_seed(9)
+    own = SentenceTransformer(modules=[Transformer(tiny_bert), Pooling(32), Dense(32, 8)], device="cpu")
+    own.save(tmp_path / "own")
+    specs = ArchitectureSpec((LayerSpec("transformer"), *parse_layers("pooling,dense:8,normalize")))
+    model, base = run_module._build(Recipe(str(tmp_path / "own"), "d", specs), home, [["a"]], torch.device("cpu"))
+    assert torch.equal(model[2].linear.weight, own[2].linear.weight)
+    assert torch.equal(base[2].linear.weight, own[2].linear.weight)
+    assert [type(module).__name__ for module in model] == ["Transformer", "Pooling", "Dense", "Normalize"]
+    changed = ArchitectureSpec((LayerSpec("transformer"), *parse_layers("pooling:cls,dense:8")))
+    fresh, _ = run_module._build(Recipe(str(tmp_path / "own"), "d", changed), home, [["a"]], torch.device("cpu"))
+    assert not torch.equal(fresh[2].linear.weight, own[2].linear.weight)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"device": "cuda"}, "asks for a CUDA GPU"),
+        ({"device": "mps"}, "asks for an Apple GPU"),
+        ({"device": "cpu", "precision": "fp16"}, "fp16 needs a CUDA GPU"),
+    ],
+)
+def test_a_device_that_is_not_there(settings: dict, message: str) -> None:
+    if settings["device"] == "cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA GPU")
+    if settings["device"] == "mps" and torch.backends.mps.is_available():
+        pytest.skip("this machine has an Apple GPU")
+    with pytest.raises(ConfigError, match=message):
+        run_module.choose_device(TrainingConfig(**settings))
+
+
+def test_a_loss_that_is_no_number_ends_the_run_in_words(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+    given = make_parts("scored_pairs", sentences)
+    broken = given.train.map(lambda row: {"score": float("nan")})
+    settings = recipe(tiny_bert, loss=LossSpec("CosineSimilarityLoss"))
+    with pytest.raises(RunError, match="no longer a number at step 1"):
+        run_training(settings, dataclasses.replace(given, train=broken), home, tmp_path, Recorder())  # type: ignore[arg-type]
+
+
+CHANGES = {
+    "epochs": 2,
+    "batch_size": 4,
+    "learning_rate": 5e-4,
+    "warmup_ratio": 0.5,
+    "max_steps": 3,
+    "eval_steps": 2,
+    "weight_decay": 0.5,
+    "max_grad_norm": 0.01,
+    "micro_batch_size": 2,
+    "precision": "bf16",
+    "seed": 1,
+}
+
+
+def observe(tiny_bert: Path, sentences: list[str], home: Path, folder: Path, **settings: Any) -> str:
+    listener = Recorder()
+    run_training(recipe(tiny_bert, **settings), make_parts("scored_pairs", sentences), home, folder, listener)  # type: ignore[arg-type]
+    weights = SentenceTransformer(folder / "model", device="cpu").encoder.auto_model.embeddings.word_embeddings.weight
+    return json.dumps([listener.train, listener.evaluations, weights.double().sum().item()])
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_setting_does_something(name: str, tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+    usual = observe(tiny_bert, sentences, home, tmp_path / "usual")
+    assert observe(tiny_bert, sentences, home, tmp_path / "again") == usual, "same seed, same run"
+    assert observe(tiny_bert, sentences, home, tmp_path / "changed", **{name: CHANGES[name]}) != usual
+
+
+def test_every_setting_is_tried_or_belongs_to_another_room() -> None:
+    elsewhere = {"validation_fraction", "test_fraction", "device", "devices"}  # the split, the device, the supervisor
+    assert set(CHANGES) | elsewhere == {field.name for field in dataclasses.fields(TrainingConfig)}
