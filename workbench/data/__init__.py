@@ -1,1 +1,25 @@
-"""Placeholder."""
+"""Uploaded files to checked, versioned, split data sets. No torch in here."""
+
+from workbench._lazy import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "DataReport": "workbench.data.report",
+        "Issue": "workbench.data.report",
+        "Parts": "workbench.data.parts",
+        "SplitSummary": "workbench.data.parts",
+        "StoredDataset": "workbench.data.catalogue",
+        "components": "workbench.data.splitting",
+        "delete_dataset": "workbench.data.catalogue",
+        "import_file": "workbench.data.catalogue",
+        "inspect_file": "workbench.data.report",
+        "is_dataset_ref": "workbench.data.catalogue",
+        "list_datasets": "workbench.data.catalogue",
+        "load_pairs": "workbench.data.parts",
+        "open_dataset": "workbench.data.catalogue",
+        "open_parts": "workbench.data.parts",
+        "preview_split": "workbench.data.parts",
+        "read_column": "workbench.data.reading",
+    },
+)

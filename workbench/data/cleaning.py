@@ -1,0 +1,231 @@
+"""From cells to rows that can be trained on; every row left out or changed is an issue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from workbench.data.issues import Issue, issue, rows_word
+from workbench.data.numbers import Scale, find_scale, has_decimal_comma, parse_number
+from workbench.data.reading import RawTable
+from workbench.data.roles import Guess
+from workbench.data.vocabulary import FALSE_WORDS, MISSING_LABELS, TRUE_WORDS
+from workbench.recipe.kinds import KINDS
+
+MINIMUM_ROWS = 8
+_LONG_TEXT = 5000
+_NEAR_DUPLICATE_SAMPLE = 20_000
+
+
+@dataclass
+class Cleaned:
+    """Rows as a data set stores them.
+
+    Attributes:
+        columns: Role -> values; texts stripped, scores 0 to 1, labels whole numbers.
+        rows: Number of rows.
+        classes: Names of the classes, in the order of their numbers; empty for other kinds.
+        score_scale: Lowest and highest possible score; None for other kinds, or where it cannot be told.
+        issues: What was left out, changed or found.
+    """
+
+    columns: dict[str, list[str] | list[float] | list[int]]
+    rows: int
+    classes: tuple[str, ...] = ()
+    score_scale: Scale | None = None
+    issues: list[Issue] = field(default_factory=list)
+
+
+def clean(table: RawTable, guess: Guess, scale: Scale | None, full: bool = False) -> Cleaned:
+    """Return the rows of a table that can be trained on.
+
+    Args:
+        table: The cells.
+        guess: Roles and kind, both settled.
+        scale: The score scale the user names; None to see it in the values.
+        full: Whether to look for near duplicates in every row rather than in the first 20,000.
+    """
+    assert guess.kind is not None
+    kind = KINDS[guess.kind]
+    issues: list[Issue] = []
+    texts = {role: [(cell or "").strip() for cell in table.columns[guess.roles[role]]] for role in kind.texts}
+    kept = _without_empty(table, texts, issues)
+    values: list[float] | list[int] | None = None
+    classes: tuple[str, ...] = ()
+    if kind.label is not None:
+        cells = [(cell or "").strip() for cell in table.columns[guess.roles[kind.label]]]
+        kept = _without_missing(cells, kept, kind.label, guess.roles[kind.label], issues)
+        if kind.label == "score":
+            kept, values, scale = _scores(cells, kept, scale, issues)
+        elif guess.kind == "labelled_pairs":
+            kept, values = _binary(cells, kept, issues)
+            classes = ("0", "1")
+        else:
+            classes = tuple(sorted({cells[row] for row in kept}))
+            number = {name: index for index, name in enumerate(classes)}
+            values = [number[cells[row]] for row in kept]
+            issues.append(issue("classes", "note", f"The classes are {', '.join(classes)}.", count=len(classes)))
+    kept, values = _without_duplicates(texts, kept, values, issues)
+    columns: dict[str, list[str] | list[float] | list[int]] = {role: [texts[role][row] for row in kept] for role in kind.texts}
+    _look_at_pairs([columns[role] for role in kind.texts], kept, values, guess.kind, issues, full)  # type: ignore[misc]
+    if kind.label is not None and values is not None:
+        columns[kind.label] = values
+    if len(kept) < MINIMUM_ROWS:
+        text = f"Only {rows_word(len(kept))} can be used; at least {MINIMUM_ROWS} are needed, and a few hundred to learn something."
+        issues.append(issue("too_few_rows", "error", text, count=len(kept)))
+    return Cleaned(columns, len(kept), classes, scale if kind.label == "score" else None, issues)
+
+
+def _without_empty(table: RawTable, texts: Mapping[str, Sequence[str]], issues: list[Issue]) -> list[int]:
+    empty: list[int] = []
+    kept: list[int] = []
+    for row in range(table.rows):
+        (kept if all(column[row] for column in texts.values()) else empty).append(row)
+    if empty:
+        issues.append(issue("empty_text", "warning", f"{rows_word(len(empty))} lack a text and were left out", _numbers(empty)))
+    return kept
+
+
+def _without_missing(cells: Sequence[str], kept: list[int], role: str, column: str, issues: list[Issue]) -> list[int]:
+    missing = [row for row in kept if cells[row].casefold() in MISSING_LABELS]
+    if missing:
+        text = f"{rows_word(len(missing))} have no {role} in the column {column!r} and were left out"
+        issues.append(issue(f"missing_{role}", "warning", text, _numbers(missing)))
+    lost = set(missing)
+    return [row for row in kept if row not in lost]
+
+
+def _scores(cells: Sequence[str], kept: list[int], scale: Scale | None, issues: list[Issue]) -> tuple[list[int], list[float], Scale | None]:
+    numbers = {row: parse_number(cells[row]) for row in kept}
+    unreadable = [row for row in kept if numbers[row] is None]
+    if unreadable:
+        example = cells[unreadable[0]]
+        text = f"{rows_word(len(unreadable))} have a score that is no number, e.g. {example!r}, and were left out"
+        issues.append(issue("unreadable_score", "warning", text, _numbers(unreadable)))
+    readable = {row: number for row, number in numbers.items() if number is not None}
+    if any(has_decimal_comma(cells[row]) for row in list(readable)[:1000]):
+        issues.append(issue("decimal_comma", "note", "Scores are written with a decimal comma and were read so.", count=1))
+    if not readable:
+        return [], [], scale
+    if scale is None:
+        scale = _seen_scale(readable, issues)
+        if scale is None:
+            return list(readable), list(readable.values()), None
+    low, high = scale
+    outside = [row for row, number in readable.items() if not low <= number <= high]
+    if outside:
+        text = f"{rows_word(len(outside))} have a score outside {low:g} to {high:g}, e.g. {cells[outside[0]]}, and were left out"
+        issues.append(issue("score_out_of_range", "warning", text, _numbers(outside)))
+    lost = set(outside)
+    kept = [row for row in readable if row not in lost]
+    values = [(readable[row] - low) / (high - low) for row in kept]
+    if scale != (0.0, 1.0):
+        issues.append(issue("score_scale", "note", f"Scores were read as {low:g} to {high:g} and brought to 0 to 1.", count=len(kept)))
+    if kept and len(set(values)) == 1:
+        issues.append(issue("one_score", "error", f"All scores are {readable[kept[0]]:g}; there is nothing to learn from them.", count=len(kept)))
+    return kept, values, scale
+
+
+def _seen_scale(readable: Mapping[int, float], issues: list[Issue]) -> Scale | None:
+    numbers = sorted(readable.values())
+    lowest, highest = numbers[0], numbers[-1]
+    scale, possible = find_scale(lowest, highest)
+    if scale is None:
+        # A few slips of the pen should not hide the scale of all the others.
+        cut = max(1, len(numbers) // 100)
+        inner, _ = find_scale(numbers[min(cut, len(numbers) - 1)], numbers[max(len(numbers) - 1 - cut, 0)])
+        if inner is not None and len(numbers) >= 20 and (lowest < inner[0] or highest > inner[1]):
+            return inner
+        text = (
+            f"The scores go from {lowest:g} to {highest:g}, which could be {possible}; say which scale they are on: "
+            f"the field “Score scale” on the page, `--score-scale 1-5` (or 0-5, …) on the command line."
+        )
+        issues.append(issue("score_scale_unknown", "error", text, count=len(numbers)))
+    return scale
+
+
+def _binary(cells: Sequence[str], kept: list[int], issues: list[Issue]) -> tuple[list[int], list[int]]:
+    words = {row: cells[row].casefold() for row in kept}
+    wrong = [row for row, word in words.items() if word not in TRUE_WORDS | FALSE_WORDS]
+    if wrong:
+        issues.append(issue("unreadable_label", "warning", f"{rows_word(len(wrong))} have a label that is neither 0 nor 1 and were left out", _numbers(wrong)))
+    lost = set(wrong)
+    kept = [row for row in kept if row not in lost]
+    values = [int(words[row] in TRUE_WORDS) for row in kept]
+    if any(words[row] not in {"0", "1"} for row in kept):
+        seen = sorted({cells[row] for row in kept})
+        meanings = ", ".join(f"{word} = {int(word.casefold() in TRUE_WORDS)}" for word in seen)
+        issues.append(issue("label_words", "note", f"Labels were read as {meanings}, 1 for a match.", count=len(seen)))
+    if kept and len(set(values)) == 1:
+        text = f"All labels are {values[0]}; a model needs matches (1) and non-matches (0) to learn the difference."
+        if values[0] == 1:
+            text += " If all rows are matches, use the columns as anchor and positive: `anchor=…, positive=…`."
+        issues.append(issue("one_label", "error", text, count=len(kept)))
+    return kept, values
+
+
+def _without_duplicates(
+    texts: Mapping[str, Sequence[str]], kept: list[int], values: list[float] | list[int] | None, issues: list[Issue]
+) -> tuple[list[int], list[float] | list[int] | None]:
+    seen: set[tuple[object, ...]] = set()
+    duplicates: list[int] = []
+    places: list[int] = []
+    for place, row in enumerate(kept):
+        key = (*(column[row] for column in texts.values()), None if values is None else values[place])
+        if key in seen:
+            duplicates.append(row)
+        else:
+            seen.add(key)
+            places.append(place)
+    if duplicates:
+        text = f"{rows_word(len(duplicates))} repeat an earlier row exactly and were left out"
+        issues.append(issue("duplicate_row", "warning", text, _numbers(duplicates)))
+    return [kept[place] for place in places], None if values is None else [values[place] for place in places]  # type: ignore[return-value]
+
+
+def _look_at_pairs(
+    columns: Sequence[Sequence[str]], kept: list[int], values: Sequence[float] | None, kind: str, issues: list[Issue], full: bool
+) -> None:
+    first, second = columns[:2]
+    same = [row for place, row in enumerate(kept) if first[place] == second[place] and (values is None or values[place] < 1)]
+    if same and kind != "class_pairs":
+        what = "pair a text with itself" if values is None else "pair a text with itself but do not give it the highest value"
+        issues.append(issue("self_pair", "warning", f"{rows_word(len(same))} {what}", _numbers(same)))
+    if values is not None:
+        by_pair: dict[frozenset[str], float] = {}
+        conflicts = []
+        for place, row in enumerate(kept):
+            earlier = by_pair.setdefault(frozenset((first[place], second[place])), values[place])
+            if abs(earlier - values[place]) > 1e-9:
+                conflicts.append(row)
+        if conflicts:
+            text = f"{rows_word(len(conflicts))} repeat a pair with another value; both are kept, but they pull in different directions"
+            issues.append(issue("contradiction", "warning", text, _numbers(conflicts)))
+    if kind == "triplets":
+        equal = [row for place, row in enumerate(kept) if columns[2][place] in {first[place], second[place]}]
+        if equal:
+            issues.append(issue("negative_is_positive", "warning", f"{rows_word(len(equal))} have a negative equal to another of their texts", _numbers(equal)))
+    long = [row for place, row in enumerate(kept) if any(len(column[place]) > _LONG_TEXT for column in columns)]
+    if long:
+        text = f"{rows_word(len(long))} have a text of more than {_LONG_TEXT:,} characters; an encoder reads only the beginning"
+        issues.append(issue("long_text", "warning", text, _numbers(long)))
+    _look_for_near_duplicates(columns, kept, issues, full)
+
+
+def _look_for_near_duplicates(columns: Sequence[Sequence[str]], kept: list[int], issues: list[Issue], full: bool) -> None:
+    limit = len(kept) if full else min(len(kept), _NEAR_DUPLICATE_SAMPLE)
+    seen: dict[tuple[str, ...], tuple[str, ...]] = {}
+    near = []
+    for place in range(limit):
+        exact = tuple(column[place] for column in columns)
+        bare = tuple("".join(filter(str.isalnum, text.casefold())) for text in exact)
+        if seen.setdefault(bare, exact) != exact:
+            near.append(kept[place])
+    if near:
+        part = "" if limit == len(kept) else f" among the first {limit:,}"
+        text = f"{rows_word(len(near))}{part} differ from an earlier row only in case, spaces or punctuation"
+        issues.append(issue("near_duplicate", "note", text, _numbers(near)))
+
+
+def _numbers(rows: Sequence[int]) -> list[int]:
+    return [row + 1 for row in rows]

@@ -1,0 +1,198 @@
+"""The three parts of a run: to learn from, to pick the best step on, and to judge by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.data.catalogue import StoredDataset, import_file, is_dataset_ref, open_dataset
+from workbench.data.issues import rows_word
+from workbench.data.report import examine
+from workbench.data.splitting import Method, components, describe_split, random_leak_share, rows_that_share, split_rows, text_ids
+from workbench.errors import DataError
+from workbench.recipe.kinds import KINDS
+from workbench.recipe.recipe import Recipe
+from workbench.recipe.training import TrainingConfig
+
+if TYPE_CHECKING:
+    import datasets
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The rows of a run.
+
+    Attributes:
+        kind: Kind of data set.
+        classes: Names of the classes.
+        train: To learn from.
+        validation: To pick the best step on, or None.
+        test: For the verdict, or None.
+        test_groups: Group of each test row; rows of one group share sentences. None without a test part.
+        method: How rows were split; `given` where both held-out parts are files of their own.
+        leaking: Whether test sentences are trained on, so that there can be no verdict.
+        dropped: Rows in no part.
+        notes: What happened, in plain sentences.
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    train: datasets.Dataset
+    validation: datasets.Dataset | None
+    test: datasets.Dataset | None
+    test_groups: NDArray[np.int64] | None
+    method: Method
+    leaking: bool
+    dropped: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """How a data set would be split.
+
+    Attributes:
+        train: Number of training rows.
+        validation: Number of validation rows.
+        test: Number of test rows.
+        method: How.
+        leaking: Whether sentences stand in two parts.
+        dropped: Rows in no part.
+        random_leak_share: Share of test rows that an ordinary random split would have leaked.
+        sentence: All of it in words.
+    """
+
+    train: int
+    validation: int
+    test: int
+    method: Method
+    leaking: bool
+    dropped: int
+    random_leak_share: float
+    sentence: str
+
+
+def open_parts(recipe: Recipe, home: Path) -> Parts:
+    """Open the data of a recipe and split what it leaves to be split.
+
+    Training rows that share a sentence with a given validation or test file are dropped.
+
+    Raises:
+        DataError: If data cannot be read, kinds differ, or no clean split is possible and a leaking one not allowed.
+    """
+    stored = _resolve(recipe.data, home, recipe.columns, recipe.score_scale)
+    kind = KINDS[stored.kind]
+    table = stored.table()
+    notes: list[str] = []
+    given = {
+        name: _given(ref, home, recipe, stored)
+        for name, ref in (("validation", recipe.validation_data), ("test", recipe.test_data))
+        if ref is not None
+    }
+    dropped = 0
+    for name, held_out in given.items():
+        table, lost = _drop_shared(table, held_out, kind.texts)
+        dropped += lost
+        if lost:
+            notes.append(f"{rows_word(lost)} share a sentence with the {name} file and were left out of the training.")
+    if "test" in given and "validation" in given:
+        given["validation"], lost = _drop_shared(given["validation"], given["test"], kind.texts)
+        if lost:
+            notes.append(f"{rows_word(lost)} of the validation file share a sentence with the test file and were left out.")
+    config = recipe.training
+    fractions = [0.0 if name in given else share for name, share in (("validation", config.validation_fraction), ("test", config.test_fraction))]
+    ids = text_ids([list(table[role]) for role in kind.texts])
+    method: Method = "given"
+    leaking = False
+    parts: dict[str, datasets.Dataset | None] = {"validation": given.get("validation"), "test": given.get("test")}
+    train = table
+    if any(fractions):
+        split = split_rows(ids, fractions[0], fractions[1], config.seed, recipe.allow_leaking_split)
+        method, leaking, dropped = split.method, split.leaking, dropped + split.dropped
+        notes.append("Split: " + describe_split(split, random_leak_share(ids, len(split.test), config.seed)))
+        train = table.select(split.train)
+        for name, rows in (("validation", split.validation), ("test", split.test)):
+            if name not in given and len(rows):
+                parts[name] = table.select(rows)
+        # Only a test part drawn at random leaks into the verdict; a file of its own was kept apart above.
+        leaking = leaking and "test" not in given
+    if len(train) < 2:
+        raise DataError(f"Only {rows_word(len(train))} are left to train on; hold out less, or bring more rows.", field="data")
+    test = parts["test"]
+    groups = None if test is None else components(test, kind.texts)
+    return Parts(stored.kind, stored.classes, train, parts["validation"], test, groups, method, leaking, dropped, tuple(notes))
+
+
+def preview_split(ref: str, home: Path, training: TrainingConfig) -> SplitSummary:
+    """Return how a stored data set would be split.
+
+    Raises:
+        DataError: If there is no such data set, or no clean split is possible.
+    """
+    stored = open_dataset(ref, home)
+    table = stored.table()
+    ids = text_ids([list(table[role]) for role in KINDS[stored.kind].texts])
+    split = split_rows(ids, training.validation_fraction, training.test_fraction, training.seed)
+    share = random_leak_share(ids, len(split.test), training.seed)
+    return SplitSummary(
+        len(split.train),
+        len(split.validation),
+        len(split.test),
+        split.method,
+        split.leaking,
+        split.dropped,
+        share,
+        describe_split(split, share),
+    )
+
+
+def load_pairs(path: str | Path, columns: Mapping[str, str] | None = None) -> datasets.Dataset:
+    """Read a file as the workbench does, without storing it.
+
+    Args:
+        path: A CSV, TSV or JSON Lines file.
+        columns: Role -> column; None to guess.
+
+    Returns:
+        The rows, columns named by role, scores 0 to 1.
+
+    Raises:
+        DataError: If the file cannot be read or trained on.
+    """
+    import datasets
+
+    report, cleaned = examine(Path(path), columns, None)
+    if not report.usable or cleaned is None:
+        raise DataError(f"`{Path(path).name}`: {report.summary}", field="data")
+    return datasets.Dataset.from_dict(cleaned.columns)
+
+
+def _resolve(data: str, home: Path, columns: Mapping[str, str] | None, scale: tuple[float, float] | None) -> StoredDataset:
+    if is_dataset_ref(data) and not Path(data).is_file():
+        return open_dataset(data, home)
+    return import_file(data, home, columns or None, scale)
+
+
+def _given(ref: str, home: Path, recipe: Recipe, stored: StoredDataset) -> Any:
+    held_out = _resolve(ref, home, recipe.columns if not is_dataset_ref(recipe.data) else None, recipe.score_scale)
+    if held_out.kind != stored.kind:
+        raise DataError(
+            f"The held-out data {held_out.name!r} hold {held_out.kind}, but the training data hold {stored.kind}; both must be of one kind.",
+            field="test_data",
+        )
+    if held_out.classes != stored.classes:
+        raise DataError(
+            f"The held-out data {held_out.name!r} have the classes {', '.join(held_out.classes)}, the training data {', '.join(stored.classes)}.",
+            field="test_data",
+        )
+    return held_out.table()
+
+
+def _drop_shared(table: Any, held_out: Any, roles: tuple[str, ...]) -> tuple[Any, int]:
+    shared = rows_that_share([list(table[role]) for role in roles], [list(held_out[role]) for role in roles])
+    return (table.select(np.flatnonzero(~shared)), int(shared.sum())) if shared.any() else (table, 0)
