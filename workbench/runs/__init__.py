@@ -9,10 +9,10 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "Run": "workbench.runs.run",
-        "RunResult": "workbench.runs.follow",
+        "RunResult": "workbench.runs.following",
         "delete_run": "workbench.runs.history",
         "ensure_supervisor": "workbench.runs.spawn",
-        "follow": "workbench.runs.follow",
+        "follow": "workbench.runs.following",
         "get_run": "workbench.runs.history",
         "is_run_id": "workbench.runs.run",
         "list_runs": "workbench.runs.history",
@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "rename_run": "workbench.runs.history",
         "request_stop": "workbench.runs.history",
         "resolve_model": "workbench.runs.history",
-        "submit": "workbench.runs.submit",
-        "train": "workbench.runs.follow",
+        "submit": "workbench.runs.submission",
+        "train": "workbench.runs.following",
     },
 )

@@ -13,7 +13,7 @@ from workbench.recipe import Recipe
 from workbench.runs.history import get_run
 from workbench.runs.live import read_live
 from workbench.runs.run import MODEL_FOLDER, Run
-from workbench.runs.submit import submit
+from workbench.runs.submission import submit
 from workbench.settings import home_folder
 
 _INTERVAL = 0.5

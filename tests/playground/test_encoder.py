@@ -1,0 +1,123 @@
+import io
+import os
+
+import numpy as np
+import pytest
+
+from workbench.errors import ModelError
+from workbench.playground.encoder import LoadedModels, serve
+from workbench.playground.wire import read_frame, write_frame
+
+
+class ToyModel:
+    def __init__(self, name, device):
+        self.name, self.device = name, device
+
+    def encode(self, texts):
+        if self.name == "defect":
+            raise ValueError("boom\nsecond line")
+        if self.name == "large":
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return np.array([[len(text), 1.5] for text in texts], dtype=np.float64).reshape(-1, 2)
+
+
+class Shelf:
+    """Loads toy models and remembers which."""
+
+    def __init__(self, budget=100, gpu=False):
+        self.loads = []
+        self.gpu = gpu
+        self.models = LoadedModels(self.load, lambda model: 40, budget)
+
+    def load(self, name, device):
+        if name == "missing":
+            raise ModelError("There is no base model 'missing'.", field="base")
+        self.loads.append(name)
+        return ToyModel(name, "cuda:0" if self.gpu and device == "auto" else "cpu")
+
+
+def test_the_least_recently_used_model_makes_room():
+    shelf = Shelf(budget=100)
+    for name in ("a", "b", "a", "c"):
+        shelf.models.get(name, "auto")
+    assert shelf.models.names == ["a", "c"]
+    shelf.models.get("b", "auto")
+    assert shelf.models.names == ["c", "b"]
+    assert shelf.loads == ["a", "b", "c", "b"]
+
+
+def test_a_model_larger_than_the_budget_stays_while_it_is_used():
+    shelf = Shelf(budget=10)
+    shelf.models.get("a", "auto")
+    assert shelf.models.names == ["a"]
+    shelf.models.get("b", "auto")
+    assert shelf.models.names == ["b"]
+
+
+def test_a_model_leaves_the_gpu_when_a_run_wants_it():
+    shelf = Shelf(gpu=True)
+    assert shelf.models.get("a", "auto").device == "cuda:0"
+    assert shelf.models.get("a", "cpu").device == "cpu"
+    assert shelf.models.get("a", "auto").device == "cpu"
+    assert shelf.loads == ["a", "a"]
+    shelf.models.get("b", "auto")
+    shelf.models.leave_gpu()
+    assert shelf.models.names == ["a"]
+
+
+def test_a_folder_whose_weights_changed_is_loaded_again(tmp_path):
+    shelf = Shelf()
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"1")
+    os.utime(weights, ns=(1, 1))
+    shelf.models.get(str(tmp_path), "auto")
+    shelf.models.get(str(tmp_path), "auto")
+    assert len(shelf.loads) == 1
+    os.utime(weights, ns=(2, 2))
+    shelf.models.get(str(tmp_path), "auto")
+    assert len(shelf.loads) == 2
+    assert shelf.models.names == [str(tmp_path)]
+
+
+def ask(shelf, *requests):
+    questions, answers = io.BytesIO(), io.BytesIO()
+    for model, texts in requests:
+        write_frame(questions, {"model": model, "texts": texts, "device": "auto"})
+    questions.seek(0)
+    serve(questions, answers, shelf.models)
+    answers.seek(0)
+    return [read_frame(answers) for _ in requests]
+
+
+def test_vectors_travel_as_float32_row_by_row():
+    (first, second) = ask(Shelf(), ("a", ["x", "four"]), ("a", []))
+    assert first[0] == {"rows": 2, "width": 2}
+    assert np.frombuffer(first[1], "<f4").tolist() == [1, 1.5, 4, 1.5]
+    assert second == ({"rows": 0, "width": 2}, b"")
+
+
+def test_one_request_that_fails_does_not_end_the_others(capsys):
+    answers = ask(Shelf(), ("missing", ["x"]), ("defect", ["x"]), ("large", ["x"]), ("a", ["x"]))
+    texts = [header.get("error", "") for header, _ in answers]
+    assert texts[0] == "There is no base model 'missing'." and answers[0][0]["kind"] == "ModelError"
+    assert "could not encode the texts (ValueError: boom second line)" in texts[1]
+    assert "memory does not suffice for 'large'" in texts[2]
+    assert answers[3][0]["rows"] == 1
+    assert not any("Traceback" in text or "\n" in text for text in texts)
+    assert "ValueError: boom" in capsys.readouterr().err
+
+
+def test_a_page_that_went_away_ends_the_process():
+    class Closed(io.BytesIO):
+        def write(self, data):
+            raise BrokenPipeError
+
+    questions = io.BytesIO()
+    write_frame(questions, {"model": "a", "texts": ["x"], "device": "auto"})
+    questions.seek(0)
+    serve(questions, Closed(), Shelf().models)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a frame"])
+def test_a_request_that_is_none_ends_the_process(data, capsys):
+    serve(io.BytesIO(data), io.BytesIO(), Shelf().models)

@@ -1,0 +1,228 @@
+"""The page's end of the encoder process."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from workbench.errors import ConfigError, DataError, InputError, ModelError, RunError, WorkbenchError
+from workbench.playground.choices import resolve_encoder
+from workbench.playground.wire import WireError, read_frame, write_frame
+from workbench.runs.history import list_runs
+from workbench.runs.process import child_environment, module_command
+
+LOG_FILE = "encoder.log"
+_CLOSE_SECONDS = 5.0
+_BUSY_SECONDS = 0.5
+
+_ERRORS = {kind.__name__: kind for kind in (InputError, ConfigError, DataError, ModelError, RunError)}
+
+Frame = tuple[dict[str, Any], bytes]
+
+
+class EncoderProcess:
+    """Encodes texts in a child process, which is started at the first use and again after it died.
+
+    Models stay in memory until others need the room. While a run is on the GPU, everything is computed on the CPU.
+    May be used from several threads; requests wait for each other.
+
+    Args:
+        home: Folder of the workbench.
+        timeout: Seconds an answer may take; the first one of a Hub model includes its download.
+        memory_budget: Bytes that loaded models may take; None for a quarter of the machine's memory, 4 GiB at most.
+    """
+
+    def __init__(self, home: Path, timeout: float = 600.0, memory_budget: int | None = None) -> None:
+        self._home = home
+        self._timeout = timeout
+        self._budget = memory_budget if memory_budget is not None else min(4 << 30, psutil.virtual_memory().total // 4)
+        self._guard = threading.Lock()
+        self._child: _Child | None = None
+
+    def encode(self, model: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the sentence vectors of texts.
+
+        Args:
+            model: A Hub name, a folder, a bundled name, a run id, or `base:RUN_ID` for what that run started from.
+            texts: In any order; the vectors come in that order.
+
+        Returns:
+            float32 (number of texts, width).
+
+        Raises:
+            InputError: If there is no such model, it cannot be read, or a text is no string.
+            RunError: If the process died or does not answer.
+        """
+        rows = list(texts)
+        for index, text in enumerate(rows):
+            if not isinstance(text, str):
+                raise InputError(f"`texts` must hold strings only; item {index} is {type(text).__name__}.", field="texts")
+        name = resolve_encoder(model, self._home)
+        request = {"model": name, "texts": rows, "device": "cpu" if gpu_is_taken(self._home) else "auto"}
+        with self._guard:
+            header, payload = self._ask(request)
+        if "error" in header:
+            raise _error_of(header)
+        return np.frombuffer(payload, dtype="<f4").reshape(header["rows"], header["width"]).astype(np.float32)
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number, None while there is none."""
+        return None if self._child is None or not self._child.running else self._child.pid
+
+    def close(self) -> None:
+        """End the process; another `encode` starts a new one. An `encode` under way fails."""
+        if not self._guard.acquire(timeout=_BUSY_SECONDS):
+            # A page that is told to end does not wait for a model to load.
+            if (child := self._child) is not None:
+                child.kill()
+            self._guard.acquire()
+        try:
+            self._end()
+        finally:
+            self._guard.release()
+
+    def __enter__(self) -> EncoderProcess:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _ask(self, request: dict[str, Any]) -> Frame:
+        if self._child is not None and not self._child.running:
+            self._end()
+        if self._child is None:
+            self._child = self._start()
+        try:
+            answer = self._child.ask(request, self._timeout)
+        except TimeoutError:
+            self._end(patience=0.0)
+            raise RunError(
+                f"The model did not answer within {self._timeout:g} seconds and was unloaded; try fewer texts or a smaller model."
+            ) from None
+        except BaseException:
+            # Interrupted between question and answer: the answer would be taken for that of the next question.
+            self._end(patience=0.0)
+            raise
+        if answer is None:
+            self._end()
+            raise RunError(
+                "The process that encodes ended, most often because the memory ran out; try again, or choose a smaller model "
+                f"(details in {LOG_FILE} of the workbench's folder)."
+            )
+        return answer
+
+    def _start(self) -> _Child:
+        try:
+            self._home.mkdir(parents=True, exist_ok=True)
+            return _Child(self._home, self._budget)
+        except OSError as error:
+            raise RunError(f"The process that encodes could not be started: {error}.") from None
+
+    def _end(self, patience: float = _CLOSE_SECONDS) -> None:
+        if self._child is not None:
+            self._child.close(patience)
+            self._child = None
+
+
+class _Child:
+    """The process and the thread that reads its answers."""
+
+    def __init__(self, home: Path, budget: int) -> None:
+        flags = 0
+        if sys.platform == "win32":
+            flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+        with (home / LOG_FILE).open("wb") as log:
+            self._popen = subprocess.Popen(
+                module_command("workbench.playground.encoder", "--memory-budget", str(budget)),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=home,
+                env=child_environment(),
+                # Ctrl-C in the terminal is for the page, which then closes the pipe.
+                start_new_session=True,
+                creationflags=flags,
+            )
+        assert self._popen.stdin is not None and self._popen.stdout is not None
+        self._requests: BinaryIO = self._popen.stdin  # type: ignore[assignment]
+        self._answers: queue.Queue[Frame | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, args=(self._popen.stdout,), name="encoder answers", daemon=True)
+        self._reader.start()
+
+    @property
+    def running(self) -> bool:
+        return self._popen.poll() is None
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def kill(self) -> None:
+        """End the process at once; whoever waits for its answer learns that there is none."""
+        self._popen.kill()
+
+    def ask(self, request: dict[str, Any], timeout: float) -> Frame | None:
+        """Send a request and wait for its answer, None where the process died over it.
+
+        Raises:
+            TimeoutError: If it takes too long.
+        """
+        try:
+            write_frame(self._requests, request)
+            return self._answers.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError from None
+        except OSError:
+            return None
+
+    def close(self, patience: float = _CLOSE_SECONDS) -> None:
+        """Close the pipe, which ends the process; kill it where it is busy for longer than `patience` seconds."""
+        with suppress(OSError):  # what was left to write has nobody to read it
+            self._requests.close()
+        try:
+            self._popen.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
+        self._reader.join()
+        assert self._popen.stdout is not None
+        self._popen.stdout.close()
+
+    def _read(self, stream: BinaryIO) -> None:
+        try:
+            while (frame := read_frame(stream)) is not None:
+                self._answers.put(frame)
+        except (WireError, OSError, ValueError):
+            self._popen.kill()
+        self._answers.put(None)
+
+
+def gpu_is_taken(home: Path) -> bool:
+    """Return whether a run has a process that does not compute on the CPU, or may not."""
+    for run in list_runs(home):
+        if run.status in {"running", "stopping"}:
+            device = run.device
+            if not device:
+                try:
+                    device = run.recipe().training.device
+                except WorkbenchError:
+                    device = "auto"
+            if device != "cpu":
+                return True
+    return False
+
+
+def _error_of(header: dict[str, Any]) -> WorkbenchError:
+    return _ERRORS.get(str(header.get("kind")), RunError)(str(header["error"]), header.get("field"))
