@@ -110,6 +110,18 @@ def server(settings: Settings) -> Iterator[Server]:
     app.state.context.close()
 
 
+@pytest.fixture
+def pairs_csv(tmp_path: Path, sentences: list[str]) -> Path:
+    """A file of 160 scored pairs that share no sentence, as few as a verdict can be given on."""
+    path = tmp_path / "pairs.csv"
+    lines = ["left,right,similarity"]
+    for index in range(0, len(sentences) - 40, 1):
+        other = sentences[index] if index % 2 else f"{sentences[index]} today"
+        lines.append(f"{sentences[index]},{other} {index},{(index % 6)}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
 def end_runs(home: Path) -> None:
     """Stop what a test left running, so that no process outlives it."""
     if not (home / "workbench.db").exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -62,17 +63,18 @@ def create_app(settings: Settings) -> FastAPI:
 
     plotly = plotly_script()
 
-    @app.get("/static/plotly.min.js", include_in_schema=False)
+    @app.get("/wb-static/plotly.min.js", include_in_schema=False)
     def plotly_js() -> FileResponse:
         return FileResponse(plotly, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
 
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    # Gradio has a /static of its own.
+    app.mount("/wb-static", StaticFiles(directory=STATIC), name="static")
     return gr.mount_gradio_app(
         app,
         create_blocks(context),
         path="/",
         theme=create_theme(),
-        css_paths=[STATIC / "workbench.css"],
+        head=stylesheet_link(),
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
@@ -82,6 +84,15 @@ def create_app(settings: Settings) -> FastAPI:
         max_file_size=LONGEST_UPLOAD,
         favicon_path=str(STATIC / "favicon.svg"),
     )
+
+
+def stylesheet_link() -> str:
+    """Return the link to our style sheet, renamed by its content so that a browser never shows an old one.
+
+    A style sheet given to Gradio as `css` is rewritten rule by rule on the page, which loses borders that use variables.
+    """
+    digest = hashlib.sha256((STATIC / "workbench.css").read_bytes()).hexdigest()[:12]
+    return f'<link rel="stylesheet" href="wb-static/workbench.css?v={digest}">'
 
 
 def plotly_script() -> Path:

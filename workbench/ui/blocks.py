@@ -35,7 +35,7 @@ def create_blocks(context: Context) -> gr.Blocks:
     with gr.Blocks(title=PRODUCT, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as blocks:
         with gr.Row(elem_classes=["wb-header"], equal_height=True):
             gr.Markdown(f"# {PRODUCT}\n{CLAIM}", elem_id="product")
-            start = gr.Button("Quick start with sample data", variant="primary", scale=0, min_width=240, elem_id="quick-start")
+            start = gr.Button("Quick start with sample data", variant="primary", scale=0, min_width=280, elem_id="quick-start")
         flow = create_flow([], elem_id="flow")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Build", id="build") as build_tab:

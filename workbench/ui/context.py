@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import uuid
 from pathlib import Path
@@ -57,8 +58,10 @@ class Context:
         """
         if name not in self._bases:
             from workbench.models import describe_base
+            from workbench.runs import resolve_model
 
-            self._bases[name] = describe_base(name, self.home)
+            info = describe_base(resolve_model(name, self.home), self.home)
+            self._bases[name] = dataclasses.replace(info, name=name)
         return self._bases[name]
 
     def preview_split(self, ref: str, training: TrainingConfig) -> SplitSummary:

@@ -78,6 +78,7 @@ def create_field(parameter: Parameter, value: Any, prefix: str, visible: bool = 
         "info": info,
         "elem_id": f"{prefix}-{parameter.name}".replace("_", "-"),
         "visible": visible,
+        "min_width": 150,
         "value": to_widget(parameter, value),
     }
     if parameter.type == "bool":
@@ -101,8 +102,10 @@ def from_widget(parameter: Parameter, value: Any) -> Any:
     Raises:
         ConfigError: Naming the field by its label.
     """
+    if value is None and not parameter.optional:
+        raise ConfigError(f"`{parameter.name}` is empty; the usual value is {parameter.default}.", field=parameter.name)
     if parameter.auto or parameter is DEVICE:
-        value = "" if value is None else str(value)
+        value = str(value)
         return value.strip() if parameter is DEVICE else parameter.parse(value)
     return parameter.check(value)
 

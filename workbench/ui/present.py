@@ -141,6 +141,13 @@ def preview_rows(report: DataReport) -> tuple[list[str], list[list[str]]]:
     return headers, rows
 
 
+def column_widths(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return widths in percent by what the columns hold, so that a short one stays in sight beside long texts."""
+    lengths = [max([len(header), *(len(row[index]) for row in rows)], default=1) for index, header in enumerate(headers)]
+    weights = [min(60, max(12, length)) for length in lengths]
+    return [f"{100 * weight / sum(weights):.1f}%" for weight in weights]
+
+
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
 

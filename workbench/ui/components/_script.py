@@ -6,7 +6,7 @@ from pathlib import Path
 
 STATIC = Path(__file__).parents[1] / "static"
 
-PLOTLY_HEAD = '<script src="static/plotly.min.js"></script>'
+PLOTLY_HEAD = '<script src="wb-static/plotly.min.js"></script>'
 """Loaded once, by the first component on an open tab that asks for it."""
 
 

@@ -26,6 +26,7 @@ def create_flow(steps: Sequence[FlowStep], *, elem_id: str) -> gr.HTML:
         html_template='<ol class="wb-flow"></ol>',
         js_on_load=read_script("flow"),
         elem_id=elem_id,
+        apply_default_css=False,
     )
 
 

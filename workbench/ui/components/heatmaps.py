@@ -25,6 +25,7 @@ def create_heatmaps(*, elem_id: str) -> gr.HTML:
         js_on_load=read_script("heatmaps"),
         head=PLOTLY_HEAD,
         elem_id=elem_id,
+        apply_default_css=False,
     )
 
 

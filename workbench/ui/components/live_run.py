@@ -28,6 +28,7 @@ def create_live_run(*, elem_id: str) -> gr.HTML:
         js_on_load=read_script("live_run"),
         head=PLOTLY_HEAD,
         elem_id=elem_id,
+        apply_default_css=False,
     )
 
 

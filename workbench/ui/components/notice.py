@@ -27,6 +27,7 @@ def create_notice(text: str = "", tone: Tone = "plain", *, elem_id: str) -> gr.H
         html_template='<p class="wb-notice" role="status"></p>',
         js_on_load=read_script("notice"),
         elem_id=elem_id,
+        apply_default_css=False,
         elem_classes=["wb-notice-box"],
     )
 

@@ -24,7 +24,7 @@ from workbench.ui.dataset_form import (
 )
 from workbench.ui.draft import Draft, load_draft, update_draft
 from workbench.ui.feedback import guarded, sentence
-from workbench.ui.present import ISSUE_HEADERS, dataset_words, find_dataset, issue_rows, preview_rows
+from workbench.ui.present import ISSUE_HEADERS, column_widths, dataset_words, find_dataset, issue_rows, preview_rows
 from workbench.ui.uploads import SAMPLE, SAMPLE_FILE, SAMPLE_TEST_FILE, SUFFIXES, store_upload, upload_path
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def create_data_page(context: Context) -> dict[str, gr.components.Component]:
                     parts["use_stored"] = gr.Button("Use", elem_id="data-use-stored")
                     parts["delete_stored"] = gr.Button("Delete", elem_id="data-delete-stored")
         with gr.Column(scale=4, min_width=300):
-            parts["help"] = gr.Markdown(FORMATS, elem_id="data-formats", elem_classes=["wb-card"])
+            parts["help"] = gr.Markdown(FORMATS, elem_id="data-formats", container=True)
             parts["summary"] = create_notice(elem_id="data-summary")
             with gr.Column(visible=False) as review:
                 with gr.Row():
@@ -141,7 +141,9 @@ def _view(report: DataReport, keep_shape: str | None = None) -> dict[str, Any]:
         "shape": shape,
         "scale": gr.Dropdown(visible=has_score),
         "issues": gr.Dataframe(value=issues, visible=bool(issues)),
-        "preview": gr.Dataframe(value={"headers": headers, "data": rows}, visible=bool(rows)),
+        "preview": gr.Dataframe(
+            value={"headers": headers, "data": rows}, column_widths=column_widths(headers, rows), visible=bool(rows)
+        ),
         "use": gr.Button(interactive=report.usable),
     }
     chosen = [report.roles.get(role) for role in roles]

@@ -238,8 +238,8 @@ class _Handlers:
             base=recipe.base,
             architecture=recipe.architecture or ArchitectureSpec.default(),
             data=recipe.data,
-            columns=recipe.columns,
-            score_scale=recipe.score_scale,
+            columns={},  # a stored data set knows its roles
+            score_scale=None,
             validation_data=recipe.validation_data,
             test_data=recipe.test_data,
             loss=recipe.loss,

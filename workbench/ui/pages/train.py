@@ -38,8 +38,9 @@ def create_train_page(context: Context) -> dict[str, Any]:
             parts["loss_help"] = create_notice(elem_id="train-loss-help")
             for name, parameter in fields.LOSS_PARAMETERS.items():
                 parts[f"loss_{name}"] = fields.create_field(parameter, parameter.default, "loss", visible=False)
-            for name in fields.FRONT:
-                parts[name] = fields.create_field(fields.SHOWN[name], getattr(draft.training, name), "train")
+            with gr.Row():
+                for name in fields.FRONT:
+                    parts[name] = fields.create_field(fields.SHOWN[name], getattr(draft.training, name), "train")
             with gr.Accordion("More settings", open=False, elem_id="train-more"):
                 for name, parameter in fields.SHOWN.items():
                     if name not in fields.FRONT:
