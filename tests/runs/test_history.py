@@ -1,9 +1,17 @@
 import re
+import sqlite3
+import subprocess
+import sys
 
+import psutil
 import pytest
 
+from tests.runs.conftest import wait_for
 from workbench.errors import InputError, RunError
 from workbench.runs import delete_run, get_run, is_run_id, list_runs, rename_run, request_stop, resolve_model, store
+from workbench.runs.database import DATABASE
+from workbench.runs.history import interrupt_dead_runs
+from workbench.runs.lock import SupervisorLock
 from workbench.runs.process import ProcessId, identify, this_process
 from workbench.runs.run import create_run_id, run_folder
 from workbench.runs.states import STATUSES
@@ -125,6 +133,85 @@ def test_a_pid_that_was_given_to_another_process_is_no_sign_of_life(home, add_ru
     run_id = add_run()
     store.claim_oldest(connection, home, ProcessId(this_process().pid, "another start"))
     assert get_run(run_id, home).status == "interrupted"
+
+
+def test_a_supervisor_has_the_first_word_on_how_its_run_ended(home, add_run, connection, monkeypatch):
+    looked = []
+
+    def alive(process):
+        looked.append(process)
+        if len(looked) == 3:  # the supervisor has collected its child
+            store.transition(connection, run_id, "failed", {"message": "The training process crashed (SIGSEGV)."})
+        return process == this_process()
+
+    run_id = add_run()
+    store.claim_oldest(connection, home, ProcessId(2**22 - 3, "just died"))
+    lock = SupervisorLock(home)
+    assert lock.acquire()
+    monkeypatch.setattr(ProcessId, "alive", property(alive))
+    assert get_run(run_id, home).message == "The training process crashed (SIGSEGV)."
+    lock.release()
+
+
+def test_a_supervisor_that_says_nothing_is_not_waited_for_long(home, add_run, connection, monkeypatch):
+    monkeypatch.setattr("workbench.runs.history._SUPERVISOR_SECONDS", 0.1)
+    run_id = add_run()
+    store.claim_oldest(connection, home, ProcessId(2**22 - 3, "long ago"))
+    lock = SupervisorLock(home)
+    assert lock.acquire()
+    assert get_run(run_id, home).status == "interrupted"
+    lock.release()
+
+
+def test_a_run_that_has_just_got_its_own_process_is_not_taken_for_dead(home, add_run, connection, monkeypatch):
+    def alive(process):
+        mine = this_process()
+        store.update(connection, run_id, {"pid": mine.pid, "pid_started": mine.started})
+        return False
+
+    run_id = add_run()
+    store.claim_oldest(connection, home, ProcessId(2**22 - 3, "the supervisor"))
+    monkeypatch.setattr(ProcessId, "alive", property(alive))
+    interrupt_dead_runs(connection)
+    assert store.fetch(connection, run_id, home).status == "running"
+
+
+def test_a_running_run_without_a_process_is_interrupted(home, add_run, connection):
+    run_id = add_run()
+    put(connection, run_id, "running")
+    assert get_run(run_id, home).status == "interrupted"
+
+
+def test_a_process_that_ended_and_waits_to_be_collected_is_not_alive():
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    identity = identify(child.pid)
+    assert identity.alive
+    child.stdin.close()
+    process = psutil.Process(child.pid)
+    wait_for(lambda: not psutil.POSIX or process.status() == psutil.STATUS_ZOMBIE, "the end of the child")
+    assert not identity.alive
+    child.wait()
+
+
+def test_a_run_is_not_started_while_it_is_being_stopped(home, add_run, monkeypatch):
+    fetch, refusals = store.fetch, []
+
+    def fetch_while_a_supervisor_claims(connection, run_id, home):
+        run = fetch(connection, run_id, home)
+        if connection.in_transaction:
+            other = sqlite3.connect(home / DATABASE, timeout=0, isolation_level=None)
+            other.row_factory = sqlite3.Row
+            try:
+                store.claim_oldest(other, home, this_process())
+            except sqlite3.OperationalError as error:
+                refusals.append(str(error))
+            other.close()
+        return run
+
+    run_id = add_run()
+    monkeypatch.setattr(store, "fetch", fetch_while_a_supervisor_claims)
+    assert request_stop(run_id, home).status == "stopped"
+    assert refusals == ["database is locked"]
 
 
 def test_a_run_whose_process_lives_is_left_alone(home, add_run, connection):

@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 
@@ -9,7 +11,7 @@ from tests.runs.fake_supervisor import IMPATIENT, start_fake_run
 from workbench.recipe import TrainingConfig
 from workbench.runs import get_run, list_runs, read_live, request_stop, store
 from workbench.runs.database import open_database
-from workbench.runs.lock import supervisor_of
+from workbench.runs.lock import SupervisorLock, supervisor_of
 from workbench.runs.process import child_environment
 from workbench.runs.supervisor import describe_end, supervise, visible_devices, worker_command
 
@@ -97,6 +99,19 @@ def test_a_run_queued_while_the_supervisor_works_is_taken_too(home, add_run, sta
     assert get_run(second, home).status == "completed"
 
 
+def test_a_run_queued_at_the_moment_the_supervisor_leaves_is_taken_too(home, add_run, monkeypatch):
+    release, late = SupervisorLock.release, []
+
+    def release_late(lock):
+        if not late:
+            late.append(add_run("late"))
+        release(lock)
+
+    monkeypatch.setattr(SupervisorLock, "release", release_late)
+    supervise(home, start_fake_run)
+    assert get_run(late[0], home).status == "completed"
+
+
 @pytest.mark.parametrize("keep", ["latest", "best", "none"])
 def test_a_running_run_stops_at_its_next_step(keep, home, add_run, start_supervisor):
     run_id = add_run(**ENDLESS)
@@ -145,7 +160,8 @@ def test_a_run_outlives_its_supervisor_and_the_next_supervisor_waits_for_it(home
     first, second = add_run("first", **ENDLESS), add_run("second")
     supervisor = start_supervisor()
     process = wait_for_training(first, home)
-    supervisor.kill()
+    # With its whole process group, as a terminal or a service manager would.
+    os.killpg(supervisor.pid, signal.SIGKILL)
     supervisor.wait()
     assert get_run(first, home).status == "running"
     step = get_run(first, home).step

@@ -6,17 +6,20 @@ import re
 import secrets
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 from workbench.errors import InputError, RunError
 from workbench.runs import store
 from workbench.runs.database import DATABASE, open_database, transaction
+from workbench.runs.lock import supervisor_of
 from workbench.runs.run import RUNS_FOLDER, Run, check_run_id, is_run_id
 from workbench.runs.spawn import ensure_supervisor
 
 KEEP = ("latest", "best", "none")
 NAME_LENGTH = 120
 _TRASH = ".deleted-"
+_SUPERVISOR_SECONDS = 2.0
 
 
 def reconcile(home: Path) -> None:
@@ -27,6 +30,10 @@ def reconcile(home: Path) -> None:
     if not (home / DATABASE).exists():
         return
     with open_database(home) as connection:
+        # A supervisor knows more of how its run ended than that it is gone; it is given a moment to write it.
+        deadline = time.monotonic() + _SUPERVISOR_SECONDS
+        while _has_dead_runs(connection) and supervisor_of(home) is not None and time.monotonic() < deadline:
+            time.sleep(0.02)
         interrupt_dead_runs(connection)
         waiting = store.has_queued(connection, held=False)
     if waiting:
@@ -40,6 +47,10 @@ def interrupt_dead_runs(connection: sqlite3.Connection) -> None:
             message = "The training process ended without a word (killed or power cut)."
             # Guarded by the process: the row may have been handed from the supervisor to the run in the meantime.
             store.transition(connection, run_id, "interrupted", {"message": message}, process=process)
+
+
+def _has_dead_runs(connection: sqlite3.Connection) -> bool:
+    return any(not process.alive for _, process in store.processes(connection))
 
 
 def list_runs(home: Path) -> list[Run]:

@@ -73,7 +73,7 @@ def transition(
     conditions = ["run_id = ?", f"status IN ({_marks(before)})"]
     parameters = [*_encode(columns).values(), run_id, *before]
     if process is not None:
-        conditions += ["pid = ?", "pid_started = ?"]
+        conditions += ["coalesce(pid, 0) = ?", "coalesce(pid_started, '') = ?"]
         parameters += [process.pid, process.started]
     assignments = ", ".join(f"{name} = ?" for name in columns)
     changed = connection.execute(f"UPDATE runs SET {assignments} WHERE {' AND '.join(conditions)}", parameters)
