@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.cleaning import Cleaned
-from workbench.data.numbers import Scale
-from workbench.data.report import DataReport, examine
+from workbench.data.values import Scale
+from workbench.data.inspection import DataReport, examine
 from workbench.errors import DataError
 from workbench.recipe.kinds import KINDS
 

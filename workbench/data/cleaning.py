@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workbench.data.issues import Issue, issue, rows_word
-from workbench.data.numbers import Scale, find_scale, has_decimal_comma, parse_number
-from workbench.data.reading import RawTable
+from workbench.data.values import Scale, find_scale, has_decimal_comma, parse_number
+from workbench.data.tables import RawTable
 from workbench.data.roles import Guess
 from workbench.data.vocabulary import FALSE_WORDS, MISSING_LABELS, TRUE_WORDS
 from workbench.recipe.kinds import KINDS
@@ -15,6 +15,7 @@ from workbench.recipe.kinds import KINDS
 MINIMUM_ROWS = 8
 _LONG_TEXT = 5000
 _NEAR_DUPLICATE_SAMPLE = 20_000
+_SLIPS = 0.01
 
 
 @dataclass
@@ -80,16 +81,17 @@ def _without_empty(table: RawTable, texts: Mapping[str, Sequence[str]], issues: 
     empty: list[int] = []
     kept: list[int] = []
     for row in range(table.rows):
-        (kept if all(column[row] for column in texts.values()) else empty).append(row)
+        if row not in table.skipped:
+            (kept if all(column[row] for column in texts.values()) else empty).append(row)
     if empty:
-        issues.append(issue("empty_text", "warning", f"{rows_word(len(empty))} lack a text and were left out", _numbers(empty)))
+        issues.append(issue("empty_text", "warning", f"Left out for lack of a text: {rows_word(len(empty))}", _numbers(empty)))
     return kept
 
 
 def _without_missing(cells: Sequence[str], kept: list[int], role: str, column: str, issues: list[Issue]) -> list[int]:
     missing = [row for row in kept if cells[row].casefold() in MISSING_LABELS]
     if missing:
-        text = f"{rows_word(len(missing))} have no {role} in the column {column!r} and were left out"
+        text = f"Left out for lack of a {role} in the column {column!r}: {rows_word(len(missing))}"
         issues.append(issue(f"missing_{role}", "warning", text, _numbers(missing)))
     lost = set(missing)
     return [row for row in kept if row not in lost]
@@ -100,7 +102,7 @@ def _scores(cells: Sequence[str], kept: list[int], scale: Scale | None, issues: 
     unreadable = [row for row in kept if numbers[row] is None]
     if unreadable:
         example = cells[unreadable[0]]
-        text = f"{rows_word(len(unreadable))} have a score that is no number, e.g. {example!r}, and were left out"
+        text = f"Left out because the score is no number, e.g. {example!r}: {rows_word(len(unreadable))}"
         issues.append(issue("unreadable_score", "warning", text, _numbers(unreadable)))
     readable = {row: number for row, number in numbers.items() if number is not None}
     if any(has_decimal_comma(cells[row]) for row in list(readable)[:1000]):
@@ -114,7 +116,7 @@ def _scores(cells: Sequence[str], kept: list[int], scale: Scale | None, issues: 
     low, high = scale
     outside = [row for row, number in readable.items() if not low <= number <= high]
     if outside:
-        text = f"{rows_word(len(outside))} have a score outside {low:g} to {high:g}, e.g. {cells[outside[0]]}, and were left out"
+        text = f"Left out for a score outside {low:g} to {high:g}, e.g. {cells[outside[0]]}: {rows_word(len(outside))}"
         issues.append(issue("score_out_of_range", "warning", text, _numbers(outside)))
     lost = set(outside)
     kept = [row for row in readable if row not in lost]
@@ -132,23 +134,39 @@ def _seen_scale(readable: Mapping[int, float], issues: list[Issue]) -> Scale | N
     scale, possible = find_scale(lowest, highest)
     if scale is None:
         # A few slips of the pen should not hide the scale of all the others.
-        cut = max(1, len(numbers) // 100)
-        inner, _ = find_scale(numbers[min(cut, len(numbers) - 1)], numbers[max(len(numbers) - 1 - cut, 0)])
-        if inner is not None and len(numbers) >= 20 and (lowest < inner[0] or highest > inner[1]):
-            return inner
-        text = (
-            f"The scores go from {lowest:g} to {highest:g}, which could be {possible}; say which scale they are on: "
-            f"the field “Score scale” on the page, `--score-scale 1-5` (or 0-5, …) on the command line."
-        )
+        usual, outside = _usual_scale(numbers)
+        if usual is not None and outside <= _SLIPS * len(numbers):
+            return usual
+        how = "the field “Score scale” on the page, `--score-scale {}` on the command line"
+        if usual is not None:
+            name = f"{usual[0]:g}-{usual[1]:g}"
+            text = (
+                f"Most scores lie between {usual[0]:g} and {usual[1]:g}, but {outside:,} of {len(numbers):,} do not (they go from "
+                f"{lowest:g} to {highest:g}). If {name} is the scale, say so, and the others are left out: {how.format(name)}."
+            )
+        else:
+            fits = f"could be {possible}" if possible else "fits no usual scale"
+            text = f"The scores go from {lowest:g} to {highest:g}, which {fits}; say which scale it is: {how.format('1-5')}."
         issues.append(issue("score_scale_unknown", "error", text, count=len(numbers)))
     return scale
+
+
+def _usual_scale(numbers: Sequence[float]) -> tuple[Scale | None, int]:
+    """Return the scale of the middle four fifths of sorted scores, and how many scores lie outside it."""
+    cut = len(numbers) // 10
+    if cut < 2:
+        return None, 0
+    scale, _ = find_scale(numbers[cut], numbers[-1 - cut])
+    if scale is None:
+        return None, 0
+    return scale, sum(not scale[0] <= number <= scale[1] for number in numbers)
 
 
 def _binary(cells: Sequence[str], kept: list[int], issues: list[Issue]) -> tuple[list[int], list[int]]:
     words = {row: cells[row].casefold() for row in kept}
     wrong = [row for row, word in words.items() if word not in TRUE_WORDS | FALSE_WORDS]
     if wrong:
-        issues.append(issue("unreadable_label", "warning", f"{rows_word(len(wrong))} have a label that is neither 0 nor 1 and were left out", _numbers(wrong)))
+        issues.append(issue("unreadable_label", "warning", f"Left out for a label that is neither 0 nor 1: {rows_word(len(wrong))}", _numbers(wrong)))
     lost = set(wrong)
     kept = [row for row in kept if row not in lost]
     values = [int(words[row] in TRUE_WORDS) for row in kept]
@@ -178,7 +196,7 @@ def _without_duplicates(
             seen.add(key)
             places.append(place)
     if duplicates:
-        text = f"{rows_word(len(duplicates))} repeat an earlier row exactly and were left out"
+        text = f"Left out as exact repeats of an earlier row: {rows_word(len(duplicates))}"
         issues.append(issue("duplicate_row", "warning", text, _numbers(duplicates)))
     return [kept[place] for place in places], None if values is None else [values[place] for place in places]  # type: ignore[return-value]
 
@@ -189,8 +207,8 @@ def _look_at_pairs(
     first, second = columns[:2]
     same = [row for place, row in enumerate(kept) if first[place] == second[place] and (values is None or values[place] < 1)]
     if same and kind != "class_pairs":
-        what = "pair a text with itself" if values is None else "pair a text with itself but do not give it the highest value"
-        issues.append(issue("self_pair", "warning", f"{rows_word(len(same))} {what}", _numbers(same)))
+        what = "A text paired with itself" if values is None else "A text paired with itself, not at the highest value"
+        issues.append(issue("self_pair", "warning", f"{what}: {rows_word(len(same))}", _numbers(same)))
     if values is not None:
         by_pair: dict[frozenset[str], float] = {}
         conflicts = []
@@ -199,15 +217,15 @@ def _look_at_pairs(
             if abs(earlier - values[place]) > 1e-9:
                 conflicts.append(row)
         if conflicts:
-            text = f"{rows_word(len(conflicts))} repeat a pair with another value; both are kept, but they pull in different directions"
+            text = f"A pair that came before with another value (both are kept, but pull in different directions): {rows_word(len(conflicts))}"
             issues.append(issue("contradiction", "warning", text, _numbers(conflicts)))
     if kind == "triplets":
         equal = [row for place, row in enumerate(kept) if columns[2][place] in {first[place], second[place]}]
         if equal:
-            issues.append(issue("negative_is_positive", "warning", f"{rows_word(len(equal))} have a negative equal to another of their texts", _numbers(equal)))
+            issues.append(issue("negative_is_positive", "warning", f"The negative is also the anchor or the positive: {rows_word(len(equal))}", _numbers(equal)))
     long = [row for place, row in enumerate(kept) if any(len(column[place]) > _LONG_TEXT for column in columns)]
     if long:
-        text = f"{rows_word(len(long))} have a text of more than {_LONG_TEXT:,} characters; an encoder reads only the beginning"
+        text = f"A text of more than {_LONG_TEXT:,} characters, of which an encoder reads only the beginning: {rows_word(len(long))}"
         issues.append(issue("long_text", "warning", text, _numbers(long)))
     _look_for_near_duplicates(columns, kept, issues, full)
 
@@ -223,7 +241,7 @@ def _look_for_near_duplicates(columns: Sequence[Sequence[str]], kept: list[int],
             near.append(kept[place])
     if near:
         part = "" if limit == len(kept) else f" among the first {limit:,}"
-        text = f"{rows_word(len(near))}{part} differ from an earlier row only in case, spaces or punctuation"
+        text = f"Different from an earlier row only in case, spaces or punctuation{part}: {rows_word(len(near))}"
         issues.append(issue("near_duplicate", "note", text, _numbers(near)))
 
 

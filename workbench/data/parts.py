@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from workbench.data.catalogue import StoredDataset, import_file, is_dataset_ref, open_dataset
 from workbench.data.issues import rows_word
-from workbench.data.report import examine
+from workbench.data.inspection import examine
 from workbench.data.splitting import Method, components, describe_split, random_leak_share, rows_that_share, split_rows, text_ids
 from workbench.errors import DataError
 from workbench.recipe.kinds import KINDS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from workbench.data.numbers import parse_number
-from workbench.data.reading import RawTable
+from workbench.data.values import parse_number
+from workbench.data.tables import RawTable
 from workbench.data.vocabulary import FALSE_WORDS, MISSING_LABELS, TRUE_WORDS, names_no_value, role_of_name
 from workbench.errors import DataError
 from workbench.recipe.kinds import KINDS
@@ -67,7 +67,7 @@ def guess_roles(table: RawTable) -> Guess:
             del named[role]  # "title" over numbers, "source" over file names
     pair = _find_texts(named, texts)
     if pair is None:
-        return Guess({}, None, _too_few_texts(filled, texts))
+        return Guess({}, None, _too_few_texts(table, filled, texts, named))
     if set(pair) == {"anchor", "positive", "negative"}:
         return _with_kind(table, pair)
     value = _find_value(table, named, [name for name in filled if name not in pair.values()])
@@ -172,7 +172,7 @@ def _is_score_like(table: RawTable, name: str) -> bool:
     return not counts_up and max(numbers) <= 100 and min(numbers) >= -1
 
 
-def _too_few_texts(filled: list[str], texts: list[str]) -> str:
+def _too_few_texts(table: RawTable, filled: list[str], texts: list[str], named: Mapping[str, str]) -> str:
     needed = (
         "Training needs pairs of texts: two text columns (sentence1, sentence2) with a score or label, an anchor and a positive, "
         "or an anchor, a positive and a negative"
@@ -181,5 +181,11 @@ def _too_few_texts(filled: list[str], texts: list[str]) -> str:
         return f"All columns are empty. {needed}."
     if len(filled) == 1:
         return f"The file has only one column with anything in it, {filled[0]!r}. {needed}."
+    if len(texts) == 1 and "label" in named:
+        classes = len({cell for cell in table.columns[named["label"]] if cell})
+        return (
+            f"The file holds single texts ({texts[0]!r}) with a label ({named['label']!r}, {classes} different ones). {needed}. "
+            "Two texts of one label make such a pair."
+        )
     found = f"only {texts[0]!r} looks like text" if texts else "none looks like text"
     return f"Of the columns {', '.join(filled)} {found}. {needed}. If two columns do hold texts, say which: `sentence1=…, sentence2=…`."

@@ -1,0 +1,60 @@
+"""Numbers as people write them, and the scale that scores are on."""
+
+from __future__ import annotations
+
+import math
+import re
+
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+
+Scale = tuple[float, float]
+
+
+def parse_number(text: str) -> float | None:
+    """Return the number a cell holds, with a point or a comma before the decimals; None if it is none."""
+    text = text.strip()
+    if _DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def has_decimal_comma(text: str) -> bool:
+    """Return whether a cell is a number with a comma before the decimals."""
+    return bool(_DECIMAL_COMMA.fullmatch(text.strip()))
+
+
+def find_scale(lowest: float, highest: float) -> tuple[Scale | None, str]:
+    """Return the scale that scores between two extremes are on.
+
+    Args:
+        lowest: Smallest score seen.
+        highest: Largest score seen.
+
+    Returns:
+        The scale and "", or None and the scales it could be, in words (empty where no usual scale fits).
+    """
+    if lowest < -1:
+        return None, ""
+    if lowest < 0:
+        return ((-1.0, 1.0), "") if highest <= 1 else (None, "")
+    if highest <= 1:
+        return (0.0, 1.0), ""
+    if highest > 100:
+        return None, ""
+    if highest > 10:
+        return (0.0, 100.0), ""
+    if lowest < 1:
+        # Something below 1 was seen, so the scale starts at 0; where it ends shows unless the top was never given.
+        for top in (2.0, 3.0, 4.0, 5.0, 10.0):
+            if highest == top or (top == 5.0 and 4 < highest < 5) or (top == 10.0 and 5 < highest < 10):
+                return (0.0, top), ""
+        return None, "0-4 or 0-5"
+    if highest <= 5:
+        return None, "1-5 or 0-5"
+    if highest <= 7:
+        return None, "1-7, 1-10 or 0-10"
+    return None, "1-10 or 0-10"
