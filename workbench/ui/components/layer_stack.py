@@ -1,0 +1,291 @@
+"""The layer stack: the network as blocks that are added, edited, moved and removed on the page.
+
+The browser owns the document `{epoch, rev, base, saved, layers: [{id, kind, params}]}`. Every edit changes it at once; one
+snapshot at a time goes to Python, which answers with `ack`: widths, counts and errors for that `rev`. Python never writes
+the document on an edit; it replaces it, with a higher `epoch`, when another base or preset is chosen.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+
+from workbench.errors import ConfigError
+from workbench.recipe import LAYERS, ArchitectureSpec, EncoderInfo, LayerSpec, LayerState, Parameter
+from workbench.ui.components._script import STATIC, read_script
+
+MAX_LAYERS = 64
+"""More blocks than this are a defect of a script, not a network."""
+
+LONGEST_TEXT = 200
+"""Characters kept of a value that somebody typed."""
+
+_ID = re.compile(r"[\w-]{1,40}", re.ASCII)
+
+
+def create_layer_stack(*, elem_id: str) -> gr.HTML:
+    """Return the component. It has one event, `edit`; its value is the document, its property `ack` the answer.
+
+    Args:
+        elem_id: Id of the element; ids of its fields begin with it.
+    """
+    return gr.HTML(
+        value=None,
+        html_template='<section class="wb-stack" aria-label="Layers of the network" data-state="loading"></section>',
+        css_template=(STATIC / "css" / "layer_stack.css").read_text(encoding="utf-8"),
+        js_on_load=read_script("layer_stack"),
+        apply_default_css=False,
+        elem_id=elem_id,
+        prefix=elem_id,
+        kinds=describe_kinds(),
+        ack=None,
+    )
+
+
+def describe_kinds() -> list[dict[str, Any]]:
+    """Return the table of layers as the script needs it."""
+    return [
+        {
+            "kind": entry.kind,
+            "title": entry.title,
+            "help": entry.help,
+            "parameters": [_describe_parameter(parameter) for parameter in entry.parameters],
+        }
+        for entry in LAYERS.values()
+    ]
+
+
+def _describe_parameter(parameter: Parameter) -> dict[str, Any]:
+    default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+    return {
+        "name": parameter.name,
+        "label": parameter.name.replace("_", " ").capitalize(),
+        "type": parameter.type,
+        "default": default,
+        "help": parameter.help,
+        "choices": list(parameter.choices),
+        "optional": parameter.optional,
+        "unit": parameter.unit,
+        "habitual": parameter.habitual,
+    }
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of the page.
+
+    Attributes:
+        id: Stays with the block while it is edited and moved.
+        spec: The layer, with defaults where a value cannot be used.
+        problems: Parameter name -> why its value cannot be used.
+    """
+
+    id: str
+    spec: LayerSpec
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Document:
+    """What the browser sent, after everything unknown has been dropped.
+
+    Attributes:
+        epoch: Rises when Python replaces the document.
+        rev: Rises with every edit.
+        base: Base encoder the stack was built on.
+        saved: The command line of the draft when it was last saved from this page, or loaded into it.
+        blocks: The encoder first.
+    """
+
+    epoch: int
+    rev: int
+    base: str
+    saved: str
+    blocks: tuple[Block, ...]
+
+    @property
+    def architecture(self) -> ArchitectureSpec:
+        """The layers, with defaults where a value cannot be used."""
+        return ArchitectureSpec(tuple(block.spec for block in self.blocks))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every value can be used, so that the architecture is what the page shows."""
+        return not any(block.problems for block in self.blocks)
+
+
+def read_document(value: Any) -> Document:
+    """Return what the browser sent in a form that can be trusted; nothing raises.
+
+    Unknown kinds and parameters are dropped, missing ones filled in, a transformer put first and kept nowhere else. A value
+    that cannot be used is replaced by the default and named in the block's `problems`.
+
+    Args:
+        value: The component's value.
+    """
+    value = value if isinstance(value, Mapping) else {}
+    items = value.get("layers")
+    blocks: list[Block] = []
+    seen: set[str] = set()
+    for item in items[:MAX_LAYERS] if isinstance(items, list) else []:
+        block = _read_block(item, seen)
+        if block is not None and (block.spec.kind == "transformer") == (not blocks):
+            blocks.append(block)
+            seen.add(block.id)
+        elif block is not None and not blocks:
+            blocks += [Block("encoder", LayerSpec("transformer")), block]
+            seen.update(("encoder", block.id))
+    if not blocks:
+        blocks.append(Block("encoder", LayerSpec("transformer")))
+    return Document(
+        _whole(value.get("epoch")),
+        _whole(value.get("rev")),
+        _text(value.get("base")),
+        _text(value.get("saved"), 4096),
+        tuple(blocks),
+    )
+
+
+def _read_block(item: Any, seen: set[str]) -> Block | None:
+    if not isinstance(item, Mapping) or item.get("kind") not in LAYERS:
+        return None
+    entry = LAYERS[item["kind"]]
+    given = item.get("params")
+    given = given if isinstance(given, Mapping) else {}
+    params: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    for parameter in entry.parameters:
+        try:
+            params[parameter.name] = parameter.check(_short(given.get(parameter.name, parameter.default)), entry.title)
+        except (ConfigError, TypeError) as error:
+            problems[parameter.name] = error.message if isinstance(error, ConfigError) else f"`{parameter.name}` has no such value."
+    name = item.get("id")
+    if not isinstance(name, str) or not _ID.fullmatch(name) or name in seen:
+        name = next(f"layer-{number}" for number in range(MAX_LAYERS + 1) if f"layer-{number}" not in seen)
+    return Block(name, LayerSpec(entry.kind, params), problems)
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str):
+        return value[:LONGEST_TEXT]
+    return value[:MAX_LAYERS] if isinstance(value, list) else value
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+
+
+def _text(value: Any, longest: int = LONGEST_TEXT * 5) -> str:
+    return value[:longest] if isinstance(value, str) else ""
+
+
+def propagate(document: Document, encoder: EncoderInfo) -> tuple[list[LayerState], list[dict[str, Any]]]:
+    """Carry port and width through the blocks.
+
+    Args:
+        document: What the page shows.
+        encoder: Facts of its base encoder.
+
+    Returns:
+        One state a block, without width from the first block on that has an error; and the errors, each with the id of its
+        `layer`, its `field` (None where the whole block is meant) and a `message`.
+    """
+    architecture = document.architecture
+    states = list(architecture.propagate(encoder))
+    errors = [
+        {"layer": block.id, "field": name, "message": message}
+        for block in document.blocks
+        for name, message in block.problems.items()
+    ]
+    broken = next((index for index, block in enumerate(document.blocks) if block.problems), len(states))
+    for index, state in enumerate(states):
+        if index < broken and state.problem:
+            where = "max_seq_length" if document.blocks[index].spec.kind == "transformer" else None
+            errors.append({"layer": document.blocks[index].id, "field": where, "message": state.problem})
+    states[broken:] = [LayerState(state.port, None, 0) for state in states[broken:]]
+    if not errors:
+        problem = architecture.problem(encoder)
+        if problem is not None:
+            errors.append(
+                {
+                    "layer": document.blocks[problem.layer or 0].id,
+                    "field": None,
+                    "message": problem.message.partition(": ")[2] or problem.message,
+                }
+            )
+    return states, errors
+
+
+def acknowledge(document: Document, encoder: EncoderInfo, saved: str | None = None) -> dict[str, Any]:
+    """Return what the page shows beside the document: widths, counts, errors, totals.
+
+    Args:
+        document: What the page shows.
+        encoder: Facts of its base encoder.
+        saved: The command line of the draft as it is saved now; None where nothing was saved.
+    """
+    states, errors = propagate(document, encoder)
+    architecture = document.architecture
+    last = states[-1]
+    total = None
+    if not errors and last.width is not None:
+        total = {
+            "width": last.width,
+            "num_parameters": architecture.num_parameters(encoder),
+            "bytes": architecture.bytes_per_vector(encoder),
+        }
+    return {
+        "epoch": document.epoch,
+        "rev": document.rev,
+        "info": [
+            {"layer": block.id, "port": state.port, "width": state.width, "num_parameters": state.num_parameters}
+            for block, state in zip(document.blocks, states, strict=True)
+        ],
+        "errors": errors,
+        "total": total,
+        "unset": {"max_seq_length": str(encoder.max_seq_length)},
+        "saved": saved,
+    }
+
+
+def fail(document: Document, message: str) -> dict[str, Any]:
+    """Return the answer where nothing can be said of the widths.
+
+    Args:
+        document: What the page shows.
+        message: Why not, in one sentence.
+    """
+    return {
+        "epoch": document.epoch,
+        "rev": document.rev,
+        "info": [],
+        "errors": [{"layer": document.blocks[0].id, "field": None, "message": message}],
+        "total": None,
+        "unset": {},
+        "saved": None,
+    }
+
+
+def write_document(base: str, layers: Iterable[LayerSpec], saved: str, after: int = 0) -> dict[str, Any]:
+    """Return a document that replaces the one the browser holds.
+
+    Args:
+        base: Base encoder.
+        layers: The encoder first.
+        saved: The command line of the draft.
+        after: Epoch of the document to be replaced.
+    """
+    # Milliseconds keep rising over restarts of the server, which would otherwise count from zero again.
+    epoch = max(time.time_ns() // 10**6, after + 1)
+    return {
+        "epoch": epoch,
+        "rev": 0,
+        "base": base,
+        "saved": saved,
+        "layers": [{"id": f"layer-{index}", **layer.to_dict()} for index, layer in enumerate(layers)],
+    }
