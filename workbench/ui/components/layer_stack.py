@@ -25,6 +25,9 @@ MAX_LAYERS = 64
 LONGEST_TEXT = 200
 """Characters kept of a value that somebody typed."""
 
+LARGEST_WHOLE = 2**53
+"""Beyond it a script cannot count in ones."""
+
 _ID = re.compile(r"[\w-]{1,40}", re.ASCII)
 
 
@@ -152,9 +155,10 @@ def read_document(value: Any) -> Document:
 
 
 def _read_block(item: Any, seen: set[str]) -> Block | None:
-    if not isinstance(item, Mapping) or item.get("kind") not in LAYERS:
+    kind = item.get("kind") if isinstance(item, Mapping) else None
+    if not isinstance(kind, str) or kind not in LAYERS:
         return None
-    entry = LAYERS[item["kind"]]
+    entry = LAYERS[kind]
     given = item.get("params")
     given = given if isinstance(given, Mapping) else {}
     params: dict[str, Any] = {}
@@ -162,8 +166,10 @@ def _read_block(item: Any, seen: set[str]) -> Block | None:
     for parameter in entry.parameters:
         try:
             params[parameter.name] = parameter.check(_short(given.get(parameter.name, parameter.default)), entry.title)
-        except (ConfigError, TypeError) as error:
-            problems[parameter.name] = error.message if isinstance(error, ConfigError) else f"`{parameter.name}` has no such value."
+        except ConfigError as error:
+            problems[parameter.name] = error.message
+        except (TypeError, OverflowError):  # no form sends lists of lists or numbers of 400 digits
+            problems[parameter.name] = f"`{parameter.name}` of {entry.title} has a value that cannot be read; enter it again."
     name = item.get("id")
     if not isinstance(name, str) or not _ID.fullmatch(name) or name in seen:
         name = next(f"layer-{number}" for number in range(MAX_LAYERS + 1) if f"layer-{number}" not in seen)
@@ -177,7 +183,7 @@ def _short(value: Any) -> Any:
 
 
 def _whole(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST_WHOLE else 0
 
 
 def _text(value: Any, longest: int = LONGEST_TEXT * 5) -> str:
@@ -197,7 +203,7 @@ def propagate(document: Document, encoder: EncoderInfo) -> tuple[list[LayerState
     """
     architecture = document.architecture
     states = list(architecture.propagate(encoder))
-    errors = [
+    errors: list[dict[str, Any]] = [
         {"layer": block.id, "field": name, "message": message}
         for block in document.blocks
         for name, message in block.problems.items()
@@ -211,13 +217,7 @@ def propagate(document: Document, encoder: EncoderInfo) -> tuple[list[LayerState
     if not errors:
         problem = architecture.problem(encoder)
         if problem is not None:
-            errors.append(
-                {
-                    "layer": document.blocks[problem.layer or 0].id,
-                    "field": None,
-                    "message": problem.message.partition(": ")[2] or problem.message,
-                }
-            )
+            errors.append({"layer": document.blocks[problem.layer or 0].id, "field": None, "message": problem.message})
     return states, errors
 
 
