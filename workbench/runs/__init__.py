@@ -16,6 +16,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "get_run": "workbench.runs.history",
         "is_run_id": "workbench.runs.run",
         "list_runs": "workbench.runs.history",
+        "program_of_recipe": "workbench.runs.program",
+        "program_of_run": "workbench.runs.program",
         "read_live": "workbench.runs.live",
         "read_series": "workbench.runs.live",
         "rename_run": "workbench.runs.history",

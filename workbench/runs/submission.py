@@ -34,7 +34,7 @@ def submit(recipe: Recipe, home: Path, start: bool = True) -> Run:
     """
     home = home.resolve()
     try:
-        settled, name = _settle(recipe, home)
+        settled, name = settle(recipe, home)
         run_id = _write(settled, name, home, held=not start)
     except OSError as error:
         raise RunError(
@@ -56,7 +56,7 @@ def describe_start(name: str, home: Path) -> EncoderInfo:
     return dataclasses.replace(info, name=name, source="run") if is_run_id(name) else info
 
 
-def _settle(recipe: Recipe, home: Path) -> tuple[Recipe, str]:
+def settle(recipe: Recipe, home: Path) -> tuple[Recipe, str]:
     """Return the recipe with nothing left open, and the run's name. Data files are imported on the way."""
     info = describe_start(recipe.base, home)
     architecture = recipe.architecture

@@ -1,0 +1,58 @@
+import ast
+import csv
+
+import pytest
+
+from tests.runs.test_submission import queue, write_csv
+from workbench.data import open_parts
+from workbench.errors import InputError
+from workbench.recipe import Recipe, TrainingConfig
+from workbench.runs import list_runs, program_of_recipe, program_of_run
+from workbench.runs.run import run_folder
+
+
+@pytest.fixture
+def triplets(tmp_path, sentences):
+    rows = [(f"{sentences[3 * row]}, {row}", *sentences[3 * row + 1 : 3 * row + 3]) for row in range(60)]
+    return write_csv(tmp_path / "triplets.csv", ("anchor", "positive", "negative"), rows)
+
+
+def read(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_the_program_of_a_run_reads_the_rows_the_run_trains_on(home, triplets, tiny_bert, tmp_path):
+    run = queue(Recipe(base=str(tiny_bert), data=triplets), home)
+    folder = tmp_path / "parts"
+    program = program_of_run(run.run_id, home, folder)
+    ast.parse(program)
+    assert repr(str(tiny_bert)) in program and str(folder / "train.csv") in program
+    parts = open_parts(run.recipe(), home)
+    for name in ("train", "validation", "test"):
+        header, *rows = read(folder / f"{name}.csv")
+        table = getattr(parts, name)
+        assert header == ["anchor", "positive", "negative"]
+        assert rows == [[row[role] for role in header] for row in table] and rows
+
+
+def test_parts_that_there_are_not_are_not_read(home, triplets, tiny_bert, tmp_path):
+    recipe = Recipe(base=str(tiny_bert), data=triplets, training=TrainingConfig(validation_fraction=0.0, test_fraction=0.0))
+    program = program_of_recipe(recipe, home, tmp_path / "parts")
+    ast.parse(program)
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["train.csv"]
+    assert "test.csv" not in program
+    assert list_runs(home) == []
+
+
+def test_a_run_from_scratch_starts_from_the_encoder_it_built(home, triplets):
+    run = queue(Recipe(base="scratch", data=triplets), home)
+    own = run_folder(run.run_id, home) / "base"
+    own.mkdir()
+    assert repr(str(own)) in program_of_run(run.run_id, home)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(home, triplets, tiny_bert, tmp_path):
+    (tmp_path / "parts").write_text("a file")
+    with pytest.raises(InputError, match="cannot be written"):
+        program_of_recipe(Recipe(base=str(tiny_bert), data=triplets), home, tmp_path / "parts")
