@@ -13,7 +13,7 @@ from workbench.ui.context import Context
 from workbench.ui.dataset_form import stored_choices
 from workbench.ui.draft import load_draft
 from workbench.ui.feedback import guarded
-from workbench.ui.pages.build import create_build_page
+from workbench.ui.pages.build import connect_build_page, create_build_page
 from workbench.ui.pages.data import create_data_page, describe_current
 from workbench.ui.pages.playground import choices_view, create_playground_page
 from workbench.ui.pages.runs import create_runs_page, list_outputs, list_view
@@ -67,7 +67,7 @@ class _Page:
         """Connect the events."""
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         flow = [self.flow]
-        form = [*form_components(self.train), self.train["plan"], self.train["loss_help"]]
+        form = [*form_components(self.train), self.train["plan"]]
         data = [self.data["current"], self.data["allow_leaking"], self.data["stored"]]
         models = [self.playground["first"], self.playground["second"]]
         listed = list_outputs(self.runs)
@@ -94,6 +94,9 @@ class _Page:
             guarded(self.on_train), None, form, **quiet
         )
         self.flow.open(self.on_step, None, [self.tabs], **quiet)
+        connect_build_page(self.context, self.build, blocks, by_name["build"])
+        for picked in ("picked", "found_picked"):
+            self.build[picked].then(guarded(self.on_flow), None, flow, **quiet)
         self.data["used"].change(guarded(self.on_flow), None, flow, **quiet).then(guarded(self.on_train), None, form, **quiet)
         self.train["started"].then(guarded(self.on_flow), None, flow, **quiet)
         self.train["live"].state(guarded(self.on_flow), None, flow, **quiet)

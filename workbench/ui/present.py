@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
-from workbench.recipe import LOSSES, default_loss
+from workbench.recipe import LOSSES, TrainingConfig, default_loss
 from workbench.ui.components.flow import FlowStep
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft
@@ -68,7 +70,7 @@ def date_words(stamp: str | None) -> str:
 
 def number_words(value: Any) -> str:
     """Return a metric to four digits, a dash where there is none."""
-    return f"{value:.4f}" if isinstance(value, int | float) and not isinstance(value, bool) else "–"
+    return f"{value:.4f}".replace("-", "−") if isinstance(value, int | float) and not isinstance(value, bool) else "–"
 
 
 def run_label(run: Run) -> str:
@@ -204,7 +206,15 @@ def _last_step(last: Run | None) -> FlowStep:
 
 
 def _three(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, int | float) else "–"
+    return f"{value:.3f}".replace("-", "−") if isinstance(value, int | float) else "–"
+
+
+def split_settings(draft: Draft) -> TrainingConfig:
+    """Return the training settings with no part held out for what a file of its own does."""
+    changes = {
+        name: 0.0 for name, given in (("test_fraction", draft.test_data), ("validation_fraction", draft.validation_data)) if given
+    }
+    return dataclasses.replace(draft.training, **changes)
 
 
 def plan_words(draft: Draft, dataset: StoredDataset | None, context: Context) -> str:
@@ -225,14 +235,15 @@ def plan_words(draft: Draft, dataset: StoredDataset | None, context: Context) ->
     draft.architecture.validate(info)
     loss = draft.loss or default_loss(dataset.kind)
     loss.check_kind(dataset.kind)
-    split = context.preview_split(dataset.ref, draft.training)
+    split = context.preview_split(dataset.ref, split_settings(draft))
+    steps = draft.training.total_steps(math.ceil(split.train / draft.training.batch_size))
     rate = draft.training.learning_rate_for(info.pretrained)
     layers = " → ".join(layer.entry.title for layer in draft.architecture.layers)
     test = find_dataset(draft.test_data, context)
     judged = f"{test.rows:,} rows of {test.name}" if test else f"{split.test:,} rows"
     return (
         f"{short_base(draft.base)} ({layers}, {draft.architecture.width(info):,} numbers a sentence) learns from {split.train:,} "
-        f"{kind_words(dataset.kind)} of {dataset.name} with {loss.name}: {draft.training.total_steps(split.train):,} steps of "
+        f"{kind_words(dataset.kind)} of {dataset.name} with {loss.name}: about {steps:,} steps of "
         f"{draft.training.batch_size:,} rows at learning rate {rate:g}. {split.validation:,} rows pick the best step, "
         f"{judged} give the verdict."
     )

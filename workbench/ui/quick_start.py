@@ -31,8 +31,8 @@ def quick_start(context: Context) -> Run:
     from workbench.models import DEFAULT_BASE
     from workbench.runs import submit
 
-    data = import_file(SAMPLE_FILE, context.home)
-    test = import_file(SAMPLE_TEST_FILE, context.home) if SAMPLE_TEST_FILE.exists() else None
+    data = import_file(SAMPLE_FILE, context.home, name=SAMPLE_FILE.stem)
+    test = import_file(SAMPLE_TEST_FILE, context.home, name=SAMPLE_TEST_FILE.stem) if SAMPLE_TEST_FILE.exists() else None
     info = context.describe_base(DEFAULT_BASE)
     layers = info.layers or (LayerSpec("pooling"),)
     draft = update_draft(

@@ -24,7 +24,7 @@ from workbench.ui.dataset_form import (
 )
 from workbench.ui.draft import Draft, load_draft, update_draft
 from workbench.ui.feedback import guarded, sentence
-from workbench.ui.present import ISSUE_HEADERS, column_widths, dataset_words, find_dataset, issue_rows, preview_rows
+from workbench.ui.present import ISSUE_HEADERS, column_widths, dataset_words, find_dataset, issue_rows, preview_rows, split_settings
 from workbench.ui.uploads import SAMPLE, SAMPLE_FILE, SAMPLE_TEST_FILE, SUFFIXES, store_upload, upload_path
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def describe_current(context: Context, draft: Draft | None = None) -> tuple[gr.H
     if test is not None:
         text += f" Judged on {dataset_words(test)}."
     try:
-        split = context.preview_split(dataset.ref, draft.training)
+        split = context.preview_split(dataset.ref, split_settings(draft))
     except WorkbenchError as error:
         return notice(f"{text} {error.message}", "warning"), gr.Checkbox(visible=True, value=draft.allow_leaking_split)
     return (

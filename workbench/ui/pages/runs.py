@@ -45,7 +45,7 @@ def create_runs_page(context: Context) -> dict[str, Any]:
         visible=False,
         elem_id="runs-table",
         buttons=[],
-        column_widths=["150px", "105px", "130px", "140px", "140px", "80px", "80px", "150px", "140px", "150px"],
+        column_widths=["140px", "100px", "120px", "120px", "135px", "75px", "75px", "145px", "135px", "170px"],
     )
     with gr.Row(equal_height=True):
         # The browser holds which run is selected; the table only helps to choose it.
@@ -54,10 +54,10 @@ def create_runs_page(context: Context) -> dict[str, Any]:
     with gr.Column(visible=False) as details:
         parts["summary"] = create_notice(elem_id="runs-summary")
         with gr.Row():
-            parts["show"] = gr.Button("Show in live panel", elem_id="runs-show", min_width=150)
-            parts["again"] = gr.Button("Use these settings again", elem_id="runs-again", min_width=150)
-            parts["stop"] = gr.Button("Stop", variant="stop", visible=False, elem_id="runs-stop", min_width=100)
-            parts["delete"] = gr.Button("Delete …", elem_id="runs-delete", min_width=100)
+            parts["show"] = gr.Button("Show in live panel", elem_id="runs-show", min_width=170, scale=0, size="md")
+            parts["again"] = gr.Button("Use these settings again", elem_id="runs-again", min_width=210, scale=0, size="md")
+            parts["stop"] = gr.Button("Stop", variant="stop", visible=False, elem_id="runs-stop", min_width=100, scale=0, size="md")
+            parts["delete"] = gr.Button("Delete …", elem_id="runs-delete", min_width=100, scale=0, size="md")
         parts["keep"] = gr.Radio(
             label="When it stops", choices=list(KEEP_CHOICES), value="best", visible=False, elem_id="runs-keep"
         )

@@ -18,6 +18,8 @@ from workbench.ui.draft import Draft, load_draft, update_draft
 from workbench.ui.feedback import guarded, sentence
 from workbench.ui.present import find_dataset, plan_words
 
+LOSS_INFO = "What the model is rewarded for."
+
 
 def create_train_page(context: Context) -> dict[str, Any]:
     """Build the tab.
@@ -32,15 +34,14 @@ def create_train_page(context: Context) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
-            parts["loss"] = gr.Dropdown(
-                label="Objective", choices=list(LOSSES), value=None, elem_id="train-loss", info="What the model is rewarded for."
-            )
-            parts["loss_help"] = create_notice(elem_id="train-loss-help")
+            parts["loss"] = gr.Dropdown(label="Objective", choices=list(LOSSES), value=None, elem_id="train-loss", info=LOSS_INFO)
             for name, parameter in fields.LOSS_PARAMETERS.items():
                 parts[f"loss_{name}"] = fields.create_field(parameter, parameter.default, "loss", visible=False)
-            with gr.Row():
-                for name in fields.FRONT:
+            with gr.Row(elem_classes=["wb-even"]):
+                for name in fields.FRONT[:2]:
                     parts[name] = fields.create_field(fields.SHOWN[name], getattr(draft.training, name), "train")
+            for name in fields.FRONT[2:]:
+                parts[name] = fields.create_field(fields.SHOWN[name], getattr(draft.training, name), "train")
             with gr.Accordion("More settings", open=False, elem_id="train-more"):
                 for name, parameter in fields.SHOWN.items():
                     if name not in fields.FRONT:
@@ -92,8 +93,8 @@ def load_form(context: Context, parts: dict[str, Any]) -> dict[Any, Any]:
         loss = default_loss(dataset.kind)
     updates: dict[Any, Any] = {
         parts["name"]: draft.name,
-        parts["loss"]: gr.Dropdown(choices=names, value=loss.name if loss else None),
         **_loss_updates(parts, loss.name if loss else None, dict(loss.params) if loss else {}),
+        parts["loss"]: gr.Dropdown(choices=names, value=loss.name if loss else None, info=loss.entry.help if loss else LOSS_INFO),
         **{parts[name]: fields.to_widget(parameter, getattr(draft.training, name)) for name, parameter in fields.SHOWN.items()},
     }
     updates[parts["plan"]] = describe_plan(context, draft)
@@ -106,7 +107,7 @@ def _loss_updates(parts: dict[str, Any], name: str | None, params: dict[str, Any
         parts[f"loss_{key}"]: gr.Number(visible=key in own, value=params.get(key, parameter.default))
         for key, parameter in fields.LOSS_PARAMETERS.items()
     }
-    updates[parts["loss_help"]] = notice(LOSSES[name].help if name in LOSSES else "")
+    updates[parts["loss"]] = gr.Dropdown(info=LOSSES[name].help if name in LOSSES else LOSS_INFO)
     return updates
 
 
@@ -163,7 +164,7 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
 
     edited = [parts[name] for name in ("name", *(f"loss_{key}" for key in fields.LOSS_PARAMETERS), *fields.SHOWN)]
     gr.on([part.input for part in edited], on_edit, inputs, [parts["plan"]], trigger_mode="always_last", **quiet)
-    loss_outputs = [parts["loss_help"], parts["plan"], *(parts[f"loss_{name}"] for name in fields.LOSS_PARAMETERS)]
+    loss_outputs = [parts["loss"], parts["plan"], *(parts[f"loss_{name}"] for name in fields.LOSS_PARAMETERS)]
     parts["loss"].input(guarded(on_loss), inputs, loss_outputs, **quiet)
     parts["started"] = parts["start"].click(
         on_start, inputs, [parts["problem"], parts["live"]], validator=check, api_visibility="private", show_progress="minimal"

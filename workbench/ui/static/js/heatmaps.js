@@ -58,18 +58,24 @@ function render() {
   root.dataset.state = "empty";
   if (!panels.length) return;
   const numbers = panels.flatMap((panel) => panel.matrix.flat());
-  const low = Math.min(0, ...numbers);
+  // One scale for both, from just below the lowest cosine: many models keep all of theirs in a narrow band.
+  const low = Math.floor(Math.min(...numbers, 0.9) * 10) / 10;
   const dark = isDark();
   const style = getComputedStyle(root);
   const textColour = style.getPropertyValue("--body-text-color").trim() || "#222";
   const narrow = root.clientWidth < 640;
   const labels = texts.map((text, index) => (narrow ? `${index + 1}` : `${index + 1}. ${plain(shorten(text))}`));
   const ticks = texts.map((_, index) => index);
-  panels.forEach((panel, index) => {
+  // All boxes first: a plot takes the width its box has when it is drawn.
+  const boxes = panels.map((panel) => {
     const figure = make("figure", "wb-chart", grid);
     make("figcaption", "", figure, panel.title);
-    const plot = make("div", "wb-plot", figure);
-    const last = index === panels.length - 1;
+    return make("div", "wb-plot", figure);
+  });
+  make("p", "wb-hint", grid, "Click a cell to read the pair and its scores.");
+  root.dataset.state = "drawing";
+  panels.forEach((panel, index) => {
+    const plot = boxes[index];
     Plotly.newPlot(
       plot,
       [
@@ -85,7 +91,7 @@ function render() {
             : [[0, "#f8fafc"], [0.5, "#5eead4"], [1, "#115e59"]],
           xgap: 1,
           ygap: 1,
-          showscale: true,
+          showscale: index === panels.length - 1,
           colorbar: { thickness: 10, len: 0.9, outlinewidth: 0, tickfont: { size: 11 } },
           texttemplate: texts.length <= 8 && !narrow ? "%{z:.2f}" : undefined,
           textfont: { size: 11 },
@@ -115,7 +121,6 @@ function render() {
     plot.on("plotly_click", (event) => showPair(event.points[0].y, event.points[0].x));
     plots.push(plot);
   });
-  make("p", "wb-hint", grid, "Click a cell to read the pair and its scores.").hidden = false;
   root.dataset.state = "ready";
 }
 

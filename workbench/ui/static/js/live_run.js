@@ -200,6 +200,7 @@ function showCosines(point) {
   cosineChart.drawn = true;
 }
 
+const minus = (text) => text.replace(/^-/, "−");
 const finite = (value) => typeof value === "number" && Number.isFinite(value);
 const count = (value) => Math.round(value).toLocaleString("en-US");
 
@@ -232,7 +233,7 @@ function showVerdict() {
   verdictTitle.textContent = VERDICTS[found.outcome] || found.outcome;
   verdictSentence.textContent = found.sentence || "";
   verdictNumbers.replaceChildren();
-  const number = (value) => (finite(value) ? value.toFixed(4) : "–");
+  const number = (value) => (finite(value) ? minus(value.toFixed(4)) : "–");
   const signed = (value) => (finite(value) ? (value >= 0 ? "+" : "−") + Math.abs(value).toFixed(4) : "–");
   const interval = Array.isArray(found.interval) ? `${signed(found.interval[0])} to ${signed(found.interval[1])}` : "–";
   const rows = [
