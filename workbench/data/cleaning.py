@@ -16,6 +16,7 @@ MINIMUM_ROWS = 8
 _LONG_TEXT = 5000
 _NEAR_DUPLICATE_SAMPLE = 20_000
 _SLIPS = 0.01
+_STRAYS = 0.05
 
 
 @dataclass
@@ -132,11 +133,13 @@ def _seen_scale(readable: Mapping[int, float], issues: list[Issue]) -> Scale | N
     numbers = sorted(readable.values())
     lowest, highest = numbers[0], numbers[-1]
     scale, possible = find_scale(lowest, highest)
-    if scale is None:
-        # A few slips of the pen should not hide the scale of all the others.
-        usual, outside = _usual_scale(numbers)
-        if usual is not None and outside <= _SLIPS * len(numbers):
-            return usual
+    usual, outside = _usual_scale(numbers)
+    # Among scores from 0 to 5, a 77 is a slip of the pen and no sign of a scale to 100.
+    stray = usual is not None and outside <= _STRAYS * len(numbers) and (scale is None or scale[1] > 2 * usual[1])
+    if usual is not None and stray and outside <= _SLIPS * len(numbers):
+        return usual
+    if scale is None or stray:
+        scale = None
         how = "the field “Score scale” on the page, `--score-scale {}` on the command line"
         if usual is not None:
             name = f"{usual[0]:g}-{usual[1]:g}"
