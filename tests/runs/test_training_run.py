@@ -7,9 +7,8 @@ import pytest
 
 from tests.runs.conftest import wait_for
 from tests.runs.test_submission import write_csv
-from workbench.errors import RunError
 from workbench.recipe import Recipe, TrainingConfig
-from workbench.runs import RunResult, follow, get_run, read_live, read_series, request_stop, resolve_model, submit, train
+from workbench.runs import RunResult, follow, get_run, read_live, read_series, request_stop, resolve_model, submit
 from workbench.runs.lock import supervisor_of
 
 
@@ -49,9 +48,3 @@ def test_a_run_from_queue_to_model(home, data, tiny_bert):
     assert stopped.status == "stopped" and "the latest model" in stopped.message
     assert stopped.result["best_step"] == stopped.step
     assert stopped.model_folder is not None
-
-
-def test_a_run_that_fails_raises_its_own_words(home, data, tiny_bert):
-    recipe = Recipe(base=str(tiny_bert), data=data, training=settings(learning_rate=1.0, max_grad_norm=0.0, precision="fp16"))
-    with pytest.raises(RunError, match="failed: `precision` fp16 needs a CUDA GPU"):
-        train(recipe, home)

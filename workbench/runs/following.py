@@ -12,7 +12,7 @@ from workbench.errors import RunError
 from workbench.recipe import Recipe
 from workbench.runs.history import get_run
 from workbench.runs.live import read_live
-from workbench.runs.run import MODEL_FOLDER, Run
+from workbench.runs.run import Run
 from workbench.runs.submission import submit
 from workbench.settings import home_folder
 
@@ -26,7 +26,7 @@ class RunResult:
     Attributes:
         run_id: Its id.
         status: `completed` or `stopped`; of a run that failed, `failed` or `interrupted`.
-        output_dir: The model's folder.
+        output_dir: The model's folder; empty where none was kept.
         steps: Optimiser steps taken.
         seconds: Training loop, tokenising and loading included, evaluation and saving not.
         pairs_per_second: Training rows over those seconds.
@@ -57,7 +57,7 @@ class RunResult:
         return cls(
             run_id=run.run_id,
             status=run.status,
-            output_dir=str(run.folder / MODEL_FOLDER),
+            output_dir="" if run.model_folder is None else str(run.model_folder),
             steps=run.step,
             seconds=run.seconds,
             pairs_per_second=run.pairs_per_second,

@@ -233,17 +233,19 @@ def _under_torchrun() -> bool:
 
 def _train(run: Run, home: Path, listener: Listener, trainer: Trainer | None, parts: PartsOpener | None) -> TrainingResult:
     recipe = run.recipe()
+    if parts is None:
+        from workbench.data import open_parts
+
+        parts = open_parts
+    opened = parts(recipe, home)
+    base = resolve_model(recipe.base, home)
     # Here and not at the top: torch takes seconds to import, and a broken installation should end as a failed run.
     if trainer is None:
         listener.on_message("Loading torch and transformers.")
         from workbench.training import run_training
 
         trainer = run_training
-    if parts is None:
-        from workbench.data import open_parts
-
-        parts = open_parts
-    return trainer(recipe.replace(base=resolve_model(recipe.base, home)), parts(recipe, home), home, run.folder, listener)
+    return trainer(recipe.replace(base=base), opened, home, run.folder, listener)
 
 
 def _finish(connection: sqlite3.Connection, run_id: str, result: TrainingResult) -> None:
