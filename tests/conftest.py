@@ -48,7 +48,9 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory, sentences: list[str]) ->
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer.train_from_iterator(sentences, trainers.WordPieceTrainer(vocab_size=300, special_tokens=specials, show_progress=False))
+    tokenizer.train_from_iterator(
+        sentences, trainers.WordPieceTrainer(vocab_size=300, special_tokens=specials, show_progress=False)
+    )
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )

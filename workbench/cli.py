@@ -86,7 +86,9 @@ def _say(text: str = "") -> None:
 class _Home(argparse.Action):
     """Stores the folder, resolved."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
         """Set `home_folder`."""
         namespace.home_folder = home_folder(values)
 
@@ -94,7 +96,9 @@ class _Home(argparse.Action):
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--home", metavar="DIR", action=_Home, help="where data sets, runs and models live ($WORKBENCH_HOME, else ~/.workbench)")
+    common.add_argument(
+        "--home", metavar="DIR", action=_Home, help="where data sets, runs and models live ($WORKBENCH_HOME, else ~/.workbench)"
+    )
     common.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")
     common.set_defaults(home_folder=home_folder())
 
@@ -125,7 +129,9 @@ def build_parser() -> argparse.ArgumentParser:
         train.add_argument(_option(parameter.name), metavar="X", help=text.replace("%", "%%"))
     train.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
     train.add_argument("--devices", type=int, metavar="N", help="number of GPUs")
-    train.add_argument("--allow-leaking-split", action="store_true", help="accept a random split where no leak-free one is possible")
+    train.add_argument(
+        "--allow-leaking-split", action="store_true", help="accept a random split where no leak-free one is possible"
+    )
     train.add_argument("--output", metavar="DIR", help="copy the trained model folder here")
     _add_data_options(train)
 
@@ -229,7 +235,9 @@ def _recipe(options: argparse.Namespace) -> Recipe:
             try:
                 given[parameter.name] = parameter.parse(text)
             except ConfigError as error:
-                raise ConfigError(error.message.replace(f"`{parameter.name}`", f"`{_option(parameter.name)}`"), parameter.name) from None
+                raise ConfigError(
+                    error.message.replace(f"`{parameter.name}`", f"`{_option(parameter.name)}`"), parameter.name
+                ) from None
     given |= {name: getattr(options, name) for name in ("device", "devices") if getattr(options, name) is not None}
     start = _read_recipe(Path(options.recipe)) if options.recipe else None
     base, data = options.base or (start and start.base), options.data or (start and start.data)
@@ -269,7 +277,9 @@ def _architecture(options: argparse.Namespace, recipe: Recipe, base: str) -> Arc
         after = info.layers or ArchitectureSpec.default().layers[1:]
     encoder = LayerSpec("transformer")
     if options.max_seq_length is not None:
-        encoder = LayerSpec("transformer", {"max_seq_length": encoder.entry.parameters[0].parse(options.max_seq_length, "Transformer")})
+        encoder = LayerSpec(
+            "transformer", {"max_seq_length": encoder.entry.parameters[0].parse(options.max_seq_length, "Transformer")}
+        )
     elif recipe.architecture is not None:
         encoder = recipe.architecture.layers[0]
     return ArchitectureSpec((encoder, *after))
@@ -337,7 +347,9 @@ def _follow(run_id: str, home: Path) -> Run:
         bar.n = run["step"] or 0
         for point in live["points"]:
             if point["type"] == "evaluation":
-                bar.write(f"step {point['step']}: {point['primary_metric']} {point['value']:.4f} on the validation part", file=sys.stderr)
+                bar.write(
+                    f"step {point['step']}: {point['primary_metric']} {point['value']:.4f} on the validation part", file=sys.stderr
+                )
             elif point.get("loss") is not None:
                 bar.set_postfix(loss=f"{point['loss']:.4f}", refresh=False)
         bar.set_description(run["status"], refresh=False)
@@ -464,14 +476,19 @@ def _similarity(options: argparse.Namespace) -> Answer:
     matrix = model.similarity(vectors, vectors).tolist()
     if not options.json:
         numbers = [str(index + 1) for index in range(len(matrix))]
-        _print_table(["", *numbers, "text"], [[n, *(f"{x:.3f}" for x in row), t] for n, row, t in zip(numbers, matrix, options.texts, strict=True)])
+        _print_table(
+            ["", *numbers, "text"],
+            [[n, *(f"{x:.3f}" for x in row), t] for n, row, t in zip(numbers, matrix, options.texts, strict=True)],
+        )
     return 0, {"texts": options.texts, "matrix": matrix}
 
 
 def _check(options: argparse.Namespace) -> Answer:
     from workbench.data import inspect_file
 
-    report = inspect_file(Path(options.data), parse_columns(options.columns) or None, parse_scale(options.score_scale), full=options.full)
+    report = inspect_file(
+        Path(options.data), parse_columns(options.columns) or None, parse_scale(options.score_scale), full=options.full
+    )
     if not options.json:
         print(report.summary)
         for issue in report.issues:
@@ -560,9 +577,7 @@ def _ui(options: argparse.Namespace) -> Answer:
     from workbench.settings import Settings
     from workbench.ui import serve
 
-    settings = Settings.from_environment(
-        options.home_folder, options.host, options.port, options.auth, tuple(options.allowed_host)
-    )
+    settings = Settings.from_environment(options.home_folder, options.host, options.port, options.auth, tuple(options.allowed_host))
     serve(settings, open_browser=options.open)
     return 0, {}
 

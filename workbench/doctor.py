@@ -10,7 +10,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "safetensors", "huggingface_hub", "gradio", "pandas", "plotly")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "datasets",
+    "tokenizers",
+    "safetensors",
+    "huggingface_hub",
+    "gradio",
+    "pandas",
+    "plotly",
+)
 _LOW_DISK_GIB = 2.0
 
 
@@ -63,7 +74,12 @@ def _devices() -> list[dict[str, str]]:
     import torch
 
     cores = os.cpu_count() or 1
-    devices = [{"name": "cpu", "description": f"{platform.processor() or platform.machine()}, {cores} cores, {torch.get_num_threads()} threads"}]
+    devices = [
+        {
+            "name": "cpu",
+            "description": f"{platform.processor() or platform.machine()}, {cores} cores, {torch.get_num_threads()} threads",
+        }
+    ]
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         devices.append({"name": f"cuda:{index}", "description": f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"})

@@ -40,7 +40,7 @@ def test_roles_and_kind_are_guessed(header: str, values: list[object], kind: str
     report = inspect_file(pairs(header, values, tmp_path / "a.csv"))
     assert report.kind == kind, report.summary
     assert tuple(report.roles) == KINDS[kind].roles
-    assert report.usable and report.rows == len(values)
+    assert report.usable and report.rows == report.rows_usable == len(values)
 
 
 def test_roles_given_by_the_user_win(tmp_path: Path) -> None:
@@ -76,7 +76,9 @@ def test_roles_that_cannot_be(columns: dict[str, str], message: str, tmp_path: P
         (-1, 1, (-1, 1)),
         (0, 5, (0, 5)),
         (0.5, 4.8, (0, 5)),
-        (0, 4, (0, 4)),
+        (0, 5.5, (0, 10)),
+        (0, 4, None),
+        (0, 3, None),
         (0, 10, (0, 10)),
         (3, 88, (0, 100)),
         (1, 5, None),
@@ -101,7 +103,7 @@ def test_a_scale_that_cannot_be_told_is_asked_and_taken(tmp_path: Path) -> None:
     settled = inspect_file(path, score_scale=(1, 5))
     assert settled.usable and settled.score_scale == (1, 5)
     outside = inspect_file(path, score_scale=(1, 4))
-    assert {item.kind: item.count for item in outside.issues}["score_out_of_range"] == 3 and outside.rows == 12
+    assert {item.kind: item.count for item in outside.issues}["score_out_of_range"] == 3 and outside.rows_usable == 12
 
 
 def test_many_scores_beyond_the_usual_scale_are_asked_about(tmp_path: Path) -> None:
@@ -128,7 +130,7 @@ def test_slips_of_the_pen(tmp_path: Path) -> None:
     report = inspect_file(write(tmp_path / "a.csv", "sentence1,sentence2,score", [*lines, *extra]), score_scale=(0, 5))
     rows = {item.kind: item.rows for item in report.issues}
     assert rows["duplicate_row"] == (13,)
-    assert rows["contradiction"] == (14,)
+    assert rows["contradiction"] == (3, 14)
     assert rows["self_pair"] == (15,)
     assert rows["empty_text"] == (16,)
     assert rows["missing_score"] == (17,)
@@ -136,8 +138,21 @@ def test_slips_of_the_pen(tmp_path: Path) -> None:
     assert rows["score_out_of_range"] == (19,)
     assert rows["near_duplicate"] == (20,)
     assert rows["long_text"] == (21,)
-    assert report.usable and report.rows == 16
-    assert [item.severity for item in report.issues] == sorted((item.severity for item in report.issues), key=["error", "warning", "note"].index)
+    assert report.usable and report.rows_usable == 16
+    assert [item.severity for item in report.issues] == sorted(
+        (item.severity for item in report.issues), key=["error", "warning", "note"].index
+    )
+
+
+def test_classes_in_other_letter_case_are_one(tmp_path: Path) -> None:
+    report = inspect_file(pairs("s1,s2,label", ["Entails", "entails", "entails", "neutral", "contradicts"] * 3, tmp_path / "a.csv"))
+    assert report.classes == ("contradicts", "entails", "neutral")
+
+
+def test_the_same_pair_in_other_letter_case_contradicts(tmp_path: Path) -> None:
+    lines = [f"the first text {i},another second text {i},{i % 6}" for i in range(12)]
+    path = write(tmp_path / "a.csv", "s1,s2,score", [*lines, "THE first text 5,another  second text 5,0"])
+    assert {item.kind: item.rows for item in inspect_file(path).issues}["contradiction"] == (6, 13)
 
 
 @pytest.mark.parametrize(

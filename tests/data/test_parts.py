@@ -38,7 +38,9 @@ def write(path: Path, rows: list[tuple], header: tuple[str, ...] = ("sentence1",
 def grouped(rows: int, group: int, seed: int = 0, prefix: str = "text") -> list[tuple]:
     """Return rows in which every `group` rows share a sentence."""
     generator = random.Random(seed)
-    return [(f"{prefix} a {i // group}", f"{prefix} b {i}", generator.choice([0, 1, 2, 3, 4, 5])) for i in range(rows)]
+    return [
+        (f"{prefix} a {i // group}", f"{prefix} b {i}", 5 if i == 0 else generator.choice([0, 1, 2, 3, 4, 5])) for i in range(rows)
+    ]
 
 
 def texts(part: object, kind: str) -> set[str]:
@@ -128,7 +130,11 @@ def test_the_note_says_what_a_random_split_would_have_leaked(tmp_path: Path, hom
     assert "No sentence stands in two parts; an ordinary random split would have leaked" in parts.notes[-1]
     stored = import_file(path, home)
     summary = preview_split(stored.ref, home, TrainingConfig())
-    assert (summary.train, summary.validation, summary.test) == (len(parts.train), len(parts.validation or []), len(parts.test or []))
+    assert (summary.train, summary.validation, summary.test) == (
+        len(parts.train),
+        len(parts.validation or []),
+        len(parts.test or []),
+    )
     assert summary.random_leak_share > 0.5 and summary.sentence in parts.notes[-1]
 
 
@@ -196,8 +202,11 @@ def test_given_files_of_another_kind(tmp_path: Path, home: Path) -> None:
         open_parts(Recipe("b", str(train), test_data=str(test)), home)
     a = write(tmp_path / "n.csv", [(f"one {i}", f"two {i}", "xyz"[i % 3]) for i in range(60)], ("s1", "s2", "label"))
     b = write(tmp_path / "m.csv", [(f"three {i}", f"four {i}", "xyw"[i % 3]) for i in range(60)], ("s1", "s2", "label"))
-    with pytest.raises(DataError, match="the classes w, x, y, the training data x, y, z"):
+    with pytest.raises(DataError, match="the classes w, which the training data do not have; those have x, y, z"):
         open_parts(Recipe("b", str(a), test_data=str(b)), home)
+    fewer = write(tmp_path / "f.csv", [(f"five {i}", f"six {i}", "xz"[i % 2]) for i in range(20)], ("s1", "s2", "label"))
+    parts = open_parts(Recipe("b", str(a), test_data=str(fewer)), home)
+    assert sorted(set(parts.test["label"])) == [0, 2]  # type: ignore[index]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -10,7 +10,9 @@ import pytest
 from workbench.data import inspect_file, load_pairs, read_column
 from workbench.errors import DataError
 
-ROWS = [(f"please check my router number {i}", f"can you look at router {i}, it is broken", round(i % 11 * 0.5, 1)) for i in range(330)]
+ROWS = [
+    (f"please check my router number {i}", f"can you look at router {i}, it is broken", round(i % 11 * 0.5, 1)) for i in range(330)
+]
 
 
 def write_csv(path: Path, delimiter: str = ",", encoding: str = "utf-8", end: str = "\n") -> Path:
@@ -49,7 +51,7 @@ READERS: dict[str, Callable[[Path], Path]] = {
 def test_the_same_rows_in_any_form_give_the_same_table(name: str, tmp_path: Path) -> None:
     path = READERS[name](tmp_path / name)
     report = inspect_file(path)
-    assert (report.rows_read, report.rows, report.kind, report.usable) == (330, 330, "scored_pairs", True)
+    assert (report.rows, report.rows_usable, report.kind, report.usable) == (330, 330, "scored_pairs", True)
     assert report.score_scale == (0.0, 5.0)
     table = load_pairs(path)
     assert list(table["sentence1"]) == [row[0] for row in ROWS]
@@ -100,7 +102,7 @@ def test_rows_with_the_wrong_number_of_cells(tmp_path: Path) -> None:
     found = {item.kind: item for item in report.issues}
     assert found["too_many_cells"].rows == (13,) and found["too_few_cells"].rows == (14,)
     assert found["empty_text"].rows == (14,)
-    assert (report.rows_read, report.rows) == (14, 12)
+    assert (report.rows, report.rows_usable) == (14, 12)
     assert "2 of 14 rows left out" in report.summary
 
 
@@ -109,7 +111,7 @@ def test_lines_that_are_no_json(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", "\n".join([*good, "{broken", '"text"', json.dumps({"anchor": "a b"})]))
     report = inspect_file(path)
     found = {item.kind: item for item in report.issues}
-    assert report.kind == "pairs" and report.rows == 10
+    assert report.kind == "pairs" and report.rows_usable == 10
     assert found["malformed_line"].rows == (11, 12) and found["empty_text"].rows == (13,)
 
 
@@ -168,3 +170,30 @@ def test_one_column_of_texts(tmp_path: Path) -> None:
     assert read_column(path, "sentence2")[0] == "second text 0"
     with pytest.raises(DataError, match="no column 'text'; it has: sentence1"):
         read_column(path, "text")
+
+
+def test_an_open_quotation_mark_is_an_error_and_swallows_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", pairs([*GOOD[:5], '"left open,second,1', *GOOD[5:]]))
+    report = inspect_file(path)
+    assert not report.usable and "opened in line 7 and never closed" in report.summary
+    closed_later = write(
+        tmp_path / "b.csv", pairs([*GOOD[:5], '"left open,second,1', *GOOD[5:10], 'closed later",second,0', *GOOD[10:]])
+    )
+    assert kinds(closed_later)["swallowed_rows"] == 1
+
+
+def test_row_numbers_count_blank_lines(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", pairs([*GOOD[:3], "", ",,", "lonely,,1", *GOOD[3:]]))
+    found = {item.kind: item.rows for item in inspect_file(path).issues}
+    assert found["empty_text"] == (6,)
+    lines = [json.dumps({"anchor": f"question {i} please", "positive": f"the answer {i}"}) for i in range(9)]
+    broken = write(tmp_path / "a.jsonl", "\n".join([*lines, "", "{broken", "[1, 2, 3]"]))
+    report = inspect_file(broken)
+    assert {item.kind: item.rows for item in report.issues}["malformed_line"] == (11, 12)
+    assert report.columns == ("anchor", "positive")
+
+
+def test_rows_that_are_lists(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", "\n".join(json.dumps([f"a first text {i}", f"a second text {i}", i % 2]) for i in range(10)))
+    report = inspect_file(path)
+    assert report.kind == "labelled_pairs" and report.columns == ("column1", "column2", "column3")

@@ -9,7 +9,13 @@ from workbench.evaluation.verdict import bootstrap_interval, not_judged
 
 def accuracy(correct: np.ndarray) -> Evaluation:
     values = correct.astype(float)
-    return Evaluation({"cosine_accuracy": float(values.mean())}, "cosine_accuracy", len(values), np.arange(len(values)), lambda u: float(values[u].mean()))
+    return Evaluation(
+        {"cosine_accuracy": float(values.mean())},
+        "cosine_accuracy",
+        len(values),
+        np.arange(len(values)),
+        lambda u: float(values[u].mean()),
+    )
 
 
 def draw(rows: int, share: float, seed: int) -> np.ndarray:
@@ -53,7 +59,9 @@ def test_rows_that_hang_together_widen_the_interval() -> None:
 
 
 def test_luck_is_rarely_called_better() -> None:
-    outcomes = [compute_verdict(accuracy(draw(120, 0.7, 2 * seed)), accuracy(draw(120, 0.7, 2 * seed + 1))).outcome for seed in range(60)]
+    outcomes = [
+        compute_verdict(accuracy(draw(120, 0.7, 2 * seed)), accuracy(draw(120, 0.7, 2 * seed + 1))).outcome for seed in range(60)
+    ]
     assert outcomes.count("better") <= 5 and outcomes.count("worse") <= 5
 
 

@@ -68,7 +68,9 @@ def test_value_and_gradient_equal_sentence_transformers(name: str, seed: int) ->
 @pytest.mark.parametrize("name", LOSSES)
 def test_one_row_gives_a_finite_number(name: str) -> None:
     columns, labels = make_batch(name)
-    value = build_loss(LossSpec(name), WIDTH, 2).double()([column[:1] for column in columns], None if labels is None else labels[:1])
+    value = build_loss(LossSpec(name), WIDTH, 2).double()(
+        [column[:1] for column in columns], None if labels is None else labels[:1]
+    )
     assert torch.isfinite(value)
 
 

@@ -108,7 +108,12 @@ class _Hub(BaseHTTPRequestHandler):
             self._send(json.dumps(tree).encode(), body)
         elif path.startswith("/api/models/team/tiny"):
             siblings = [{"rfilename": name} for name in files]
-            self._send(json.dumps({"id": "team/tiny", "modelId": "team/tiny", "sha": COMMIT, "siblings": siblings, "private": False}).encode(), body)
+            self._send(
+                json.dumps(
+                    {"id": "team/tiny", "modelId": "team/tiny", "sha": COMMIT, "siblings": siblings, "private": False}
+                ).encode(),
+                body,
+            )
         elif path.startswith(f"/team/tiny/resolve/{COMMIT}/") or path.startswith("/team/tiny/resolve/main/"):
             name = path.split("/", 5)[5]
             if name in files:
@@ -146,7 +151,12 @@ def hub(tiny_bert: Path, tmp_path: Path) -> Iterator[tuple[dict[str, str], list[
     threading.Thread(target=server.serve_forever, daemon=True).start()
     import os
 
-    environment = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "0"}
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "HF_HOME": str(tmp_path / "cache"),
+        "HF_HUB_OFFLINE": "0",
+    }
     environment["HF_HUB_DISABLE_XET"] = "1"
     yield environment, requested
     server.shutdown()

@@ -106,14 +106,20 @@ def test_a_missing_normalize_folder_and_the_new_form(saved: Path, minimal: Sente
         "sentence_transformers.base.modules.normalize.Normalize",
     ]
     (saved / "modules.json").write_text(json.dumps([{**entry, "type": name} for entry, name in zip(entries, new, strict=True)]))
-    (saved / "1_Pooling" / "config.json").write_text(json.dumps({"embedding_dimension": 32, "pooling_mode": "mean", "include_prompt": True}))
+    (saved / "1_Pooling" / "config.json").write_text(
+        json.dumps({"embedding_dimension": 32, "pooling_mode": "mean", "include_prompt": True})
+    )
     assert np.array_equal(SentenceTransformer(saved, device="cpu").encode("move my router"), wanted)
 
 
 def test_an_encoder_in_a_sub_folder(saved: Path, minimal: SentenceTransformer) -> None:
     inner = saved / "0_Transformer"
     inner.mkdir()
-    for file in [item for item in saved.iterdir() if item.is_file() and item.name not in {"modules.json", "config_sentence_transformers.json"}]:
+    for file in [
+        item
+        for item in saved.iterdir()
+        if item.is_file() and item.name not in {"modules.json", "config_sentence_transformers.json"}
+    ]:
         file.rename(inner / file.name)
     entries = json.loads((saved / "modules.json").read_text())
     entries[0]["path"] = "0_Transformer"

@@ -86,7 +86,9 @@ def test_gradient_reaches_every_weight_in_use(tiny_bert: Path, text: str, senten
 
 
 @pytest.mark.parametrize("text", STACKS)
-def test_saved_and_loaded_here_and_by_sentence_transformers(tiny_bert: Path, text: str, sentences: list[str], tmp_path: Path) -> None:
+def test_saved_and_loaded_here_and_by_sentence_transformers(
+    tiny_bert: Path, text: str, sentences: list[str], tmp_path: Path
+) -> None:
     from sentence_transformers import SentenceTransformer as Oracle
 
     model = build(tiny_bert, text)

@@ -39,7 +39,9 @@ def run_program(program: str, library: str, path: Path) -> object:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(("program", "width"), [(OVERVIEW_MEAN, 384), (OVERVIEW_DENSE, 256)])
-def test_the_overview_programs_run_with_only_the_import_changed(program: str, width: int, minilm: Path, sentences: list[str]) -> None:
+def test_the_overview_programs_run_with_only_the_import_changed(
+    program: str, width: int, minilm: Path, sentences: list[str]
+) -> None:
     ours, theirs = (run_program(program, library, minilm) for library in ("workbench", "sentence_transformers"))
     mine, wanted = ours.encode(sentences[:16]), theirs.encode(sentences[:16])
     assert mine.shape == (16, width) and mine.dtype == np.float32
@@ -174,7 +176,9 @@ def test_scratch_is_the_same_in_every_process(sentences: list[str]) -> None:
     import json
 
     digests = {
-        subprocess.run([sys.executable, "-c", program], input=json.dumps(sentences), capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", program], input=json.dumps(sentences), capture_output=True, text=True, check=True
+        ).stdout
         for _ in range(2)
     }
     assert len(digests) == 1 and len(digests.pop().strip()) == hashlib.sha256().digest_size * 2

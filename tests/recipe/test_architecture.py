@@ -96,7 +96,9 @@ def test_bad_text_names_the_value(text: str, message: str) -> None:
         parse_layers(text)
 
 
-@pytest.mark.parametrize("data", ["[1]", '{"kind": "dense"}', "nonsense", '[{"kind": "lstm"}]', '[{"kind": "dense", "params": {"x": 1}}]'])
+@pytest.mark.parametrize(
+    "data", ["[1]", '{"kind": "dense"}', "nonsense", '[{"kind": "lstm"}]', '[{"kind": "dense", "params": {"x": 1}}]']
+)
 def test_json_that_is_no_architecture(data: str) -> None:
     with pytest.raises(ConfigError):
         ArchitectureSpec.from_json(data)

@@ -25,7 +25,10 @@ def collate(model: SentenceTransformer, columns: list[list[str]], labels: list[f
 
 
 def test_each_distinct_sentence_is_there_once_and_short_ones_first(model: SentenceTransformer) -> None:
-    columns = [["pay the invoice", "move the router and the cable", "Pay the  invoice "], ["reset password", "pay the invoice", "check it"]]
+    columns = [
+        ["pay the invoice", "move the router and the cable", "Pay the  invoice "],
+        ["reset password", "pay the invoice", "check it"],
+    ]
     batch = collate(model, columns, [0.0, 0.5, 1.0])([0, 1, 2])
     assert len(batch.token_ids) == 4
     lengths = [len(ids) for ids in batch.token_ids]
@@ -62,7 +65,9 @@ def gradients(model: SentenceTransformer) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_packed_padded_and_chunked_give_one_loss_and_one_gradient(name: str, model: SentenceTransformer, sentences: list[str]) -> None:
+def test_packed_padded_and_chunked_give_one_loss_and_one_gradient(
+    name: str, model: SentenceTransformer, sentences: list[str]
+) -> None:
     kind = KINDS[LOSSES[name].kinds[0]]
     columns = [sentences[10 * index : 10 * index + 10] for index in range(len(kind.texts))]
     labels = None if kind.label is None else [0.0, 0.25, 0.5, 1.0, 0.75] * 2 if kind.name == "scored_pairs" else [0, 1] * 5

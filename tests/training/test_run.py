@@ -13,9 +13,19 @@ from datasets import Dataset
 
 from workbench.errors import ConfigError, RunError
 from workbench.models import SentenceTransformer
-from workbench.recipe import KINDS, LOSSES, ArchitectureSpec, LayerSpec, LossSpec, Recipe, TrainingConfig, default_loss, parse_layers
-from workbench.training import run_training
+from workbench.recipe import (
+    KINDS,
+    LOSSES,
+    ArchitectureSpec,
+    LayerSpec,
+    LossSpec,
+    Recipe,
+    TrainingConfig,
+    default_loss,
+    parse_layers,
+)
 from workbench.training import run as run_module
+from workbench.training import run_training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,17 +88,23 @@ def make_part(kind: str, sentences: list[str], rows: int, seed: int) -> Dataset:
 
 def make_parts(kind: str, sentences: list[str], rows: int = 48) -> GivenParts:
     classes = ("a", "b", "c") if kind == "class_pairs" else ("0", "1") if kind == "labelled_pairs" else ()
-    return GivenParts(kind, *(make_part(kind, sentences, count, seed) for seed, count in enumerate((rows, 24, 60))), classes=classes)
+    return GivenParts(
+        kind, *(make_part(kind, sentences, count, seed) for seed, count in enumerate((rows, 24, 60))), classes=classes
+    )
 
 
-def recipe(base: Path | str, kind: str = "scored_pairs", layers: str = "pooling", loss: LossSpec | None = None, **training: Any) -> Recipe:
+def recipe(
+    base: Path | str, kind: str = "scored_pairs", layers: str = "pooling", loss: LossSpec | None = None, **training: Any
+) -> Recipe:
     settings = {"epochs": 1, "batch_size": 8, "learning_rate": 1e-3, "device": "cpu", **training}
     architecture = ArchitectureSpec((LayerSpec("transformer"), *parse_layers(layers)))
     return Recipe(str(base), "data", architecture, loss or default_loss(kind), training=TrainingConfig(**settings))
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_every_loss_trains_on_every_kind_it_names(name: str, tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+def test_every_loss_trains_on_every_kind_it_names(
+    name: str, tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path
+) -> None:
     for kind in LOSSES[name].kinds:
         listener = Recorder()
         given = make_parts(kind, sentences)
@@ -139,7 +155,9 @@ def test_stopping_keeps_what_was_asked_for(keep: str, tiny_bert: Path, sentences
         assert result.best_step == 5 if keep == "latest" else result.best_step in {0, 2, 4}
 
 
-def test_without_validation_the_last_and_without_test_no_verdict(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+def test_without_validation_the_last_and_without_test_no_verdict(
+    tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path
+) -> None:
     given = dataclasses.replace(make_parts("pairs", sentences), validation=None, test=None)
     result = run_training(recipe(tiny_bert, "pairs"), given, home, tmp_path, Recorder())  # type: ignore[arg-type]
     assert result.best_step == result.steps
@@ -164,14 +182,18 @@ def test_scratch_learns_its_word_pieces_and_leaves_its_base(sentences: list[str]
     assert base.tokenize(["router"]) == tuned.tokenize(["router"])
 
 
-def test_the_baseline_is_the_base_as_it_comes_not_the_untrained_stack(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+def test_the_baseline_is_the_base_as_it_comes_not_the_untrained_stack(
+    tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path
+) -> None:
     given = make_parts("scored_pairs", sentences)
     plain = run_training(recipe(tiny_bert, max_steps=1), given, home, tmp_path / "plain", Recorder())  # type: ignore[arg-type]
     dense = run_training(recipe(tiny_bert, layers="pooling:cls,dense:8", max_steps=1), given, home, tmp_path / "dense", Recorder())  # type: ignore[arg-type]
     assert dense.metrics["before"] == plain.metrics["before"]
 
 
-def test_a_base_with_layers_of_its_own_keeps_their_weights(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+def test_a_base_with_layers_of_its_own_keeps_their_weights(
+    tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path
+) -> None:
     from workbench.models import Dense, Pooling, Transformer
 
     torch.manual_seed(9)

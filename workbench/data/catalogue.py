@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.cleaning import Cleaned
-from workbench.data.values import Scale
 from workbench.data.inspection import DataReport, examine
+from workbench.data.values import Scale
 from workbench.errors import DataError
 from workbench.recipe.kinds import KINDS
 
@@ -80,7 +80,11 @@ def is_dataset_ref(text: str) -> bool:
 
 
 def import_file(
-    path: str | Path, home: Path, columns: Mapping[str, str] | None = None, score_scale: Scale | None = None, name: str | None = None
+    path: str | Path,
+    home: Path,
+    columns: Mapping[str, str] | None = None,
+    score_scale: Scale | None = None,
+    name: str | None = None,
 ) -> StoredDataset:
     """Check a file and store its rows; the same file with the same roles and scale is stored once.
 
@@ -109,7 +113,9 @@ def import_file(
         return _store(home, identifier, name or path.name, report, cleaned)
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise DataError(f"The disk that holds `{home}` is full; free some space and import `{path.name}` again.", field="data") from None
+            raise DataError(
+                f"The disk that holds `{home}` is full; free some space and import `{path.name}` again.", field="data"
+            ) from None
         raise DataError(f"`{path.name}` cannot be stored under `{home}`: {error.strerror or error}.", field="data") from None
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workbench.data.issues import Issue, issue, rows_word
-from workbench.data.values import Scale, find_scale, has_decimal_comma, parse_number
-from workbench.data.tables import RawTable
 from workbench.data.roles import Guess
+from workbench.data.tables import RawTable
+from workbench.data.values import Scale, find_scale, has_decimal_comma, parse_number
 from workbench.data.vocabulary import FALSE_WORDS, MISSING_LABELS, TRUE_WORDS
 from workbench.recipe.kinds import KINDS
 
 MINIMUM_ROWS = 8
+Numbers = Callable[[Sequence[int]], list[int]]
+"""Rows of the table to their numbers in the file."""
+
 _LONG_TEXT = 5000
 _NEAR_DUPLICATE_SAMPLE = 20_000
 _SLIPS = 0.01
@@ -48,28 +52,36 @@ def clean(table: RawTable, guess: Guess, scale: Scale | None, full: bool = False
         full: Whether to look for near duplicates in every row rather than in the first 20,000.
     """
     assert guess.kind is not None
+
+    def numbers(rows: Sequence[int]) -> list[int]:
+        return [table.numbers[row] for row in rows]
+
     kind = KINDS[guess.kind]
     issues: list[Issue] = []
     texts = {role: [(cell or "").strip() for cell in table.columns[guess.roles[role]]] for role in kind.texts}
-    kept = _without_empty(table, texts, issues)
+    trimmed = [
+        row
+        for row in range(table.rows)
+        if any(texts[role][row] != (table.columns[guess.roles[role]][row] or "") for role in kind.texts)
+    ]
+    if trimmed:
+        issues.append(issue("trimmed", "note", f"Spaces around a text were removed: {rows_word(len(trimmed))}", numbers(trimmed)))
+    kept = _without_empty(table, texts, issues, numbers)
     values: list[float] | list[int] | None = None
     classes: tuple[str, ...] = ()
     if kind.label is not None:
         cells = [(cell or "").strip() for cell in table.columns[guess.roles[kind.label]]]
-        kept = _without_missing(cells, kept, kind.label, guess.roles[kind.label], issues)
+        kept = _without_missing(cells, kept, kind.label, guess.roles[kind.label], issues, numbers)
         if kind.label == "score":
-            kept, values, scale = _scores(cells, kept, scale, issues)
+            kept, values, scale = _scores(cells, kept, scale, issues, numbers)
         elif guess.kind == "labelled_pairs":
-            kept, values = _binary(cells, kept, issues)
+            kept, values = _binary(cells, kept, issues, numbers)
             classes = ("0", "1")
         else:
-            classes = tuple(sorted({cells[row] for row in kept}))
-            number = {name: index for index, name in enumerate(classes)}
-            values = [number[cells[row]] for row in kept]
-            issues.append(issue("classes", "note", f"The classes are {', '.join(classes)}.", count=len(classes)))
-    kept, values = _without_duplicates(texts, kept, values, issues)
+            classes, values = _classes(cells, kept, issues)
+    kept, values = _without_duplicates(texts, kept, values, issues, numbers)
     columns: dict[str, list[str] | list[float] | list[int]] = {role: [texts[role][row] for row in kept] for role in kind.texts}
-    _look_at_pairs([columns[role] for role in kind.texts], kept, values, guess.kind, issues, full)  # type: ignore[misc]
+    _look_at_pairs([columns[role] for role in kind.texts], kept, values, guess.kind, issues, numbers, full)  # type: ignore[misc]
     if kind.label is not None and values is not None:
         columns[kind.label] = values
     if len(kept) < MINIMUM_ROWS:
@@ -78,33 +90,37 @@ def clean(table: RawTable, guess: Guess, scale: Scale | None, full: bool = False
     return Cleaned(columns, len(kept), classes, scale if kind.label == "score" else None, issues)
 
 
-def _without_empty(table: RawTable, texts: Mapping[str, Sequence[str]], issues: list[Issue]) -> list[int]:
+def _without_empty(table: RawTable, texts: Mapping[str, Sequence[str]], issues: list[Issue], numbers: Numbers) -> list[int]:
     empty: list[int] = []
     kept: list[int] = []
     for row in range(table.rows):
         if row not in table.skipped:
             (kept if all(column[row] for column in texts.values()) else empty).append(row)
     if empty:
-        issues.append(issue("empty_text", "warning", f"Left out for lack of a text: {rows_word(len(empty))}", _numbers(empty)))
+        issues.append(issue("empty_text", "warning", f"Left out for lack of a text: {rows_word(len(empty))}", numbers(empty)))
     return kept
 
 
-def _without_missing(cells: Sequence[str], kept: list[int], role: str, column: str, issues: list[Issue]) -> list[int]:
+def _without_missing(
+    cells: Sequence[str], kept: list[int], role: str, column: str, issues: list[Issue], numbers: Numbers
+) -> list[int]:
     missing = [row for row in kept if cells[row].casefold() in MISSING_LABELS]
     if missing:
         text = f"Left out for lack of a {role} in the column {column!r}: {rows_word(len(missing))}"
-        issues.append(issue(f"missing_{role}", "warning", text, _numbers(missing)))
+        issues.append(issue(f"missing_{role}", "warning", text, numbers(missing)))
     lost = set(missing)
     return [row for row in kept if row not in lost]
 
 
-def _scores(cells: Sequence[str], kept: list[int], scale: Scale | None, issues: list[Issue]) -> tuple[list[int], list[float], Scale | None]:
+def _scores(
+    cells: Sequence[str], kept: list[int], scale: Scale | None, issues: list[Issue], numbers_of: Numbers
+) -> tuple[list[int], list[float], Scale | None]:
     numbers = {row: parse_number(cells[row]) for row in kept}
     unreadable = [row for row in kept if numbers[row] is None]
     if unreadable:
         example = cells[unreadable[0]]
         text = f"Left out because the score is no number, e.g. {example!r}: {rows_word(len(unreadable))}"
-        issues.append(issue("unreadable_score", "warning", text, _numbers(unreadable)))
+        issues.append(issue("unreadable_score", "warning", text, numbers_of(unreadable)))
     readable = {row: number for row, number in numbers.items() if number is not None}
     if any(has_decimal_comma(cells[row]) for row in list(readable)[:1000]):
         issues.append(issue("decimal_comma", "note", "Scores are written with a decimal comma and were read so.", count=1))
@@ -118,14 +134,20 @@ def _scores(cells: Sequence[str], kept: list[int], scale: Scale | None, issues: 
     outside = [row for row, number in readable.items() if not low <= number <= high]
     if outside:
         text = f"Left out for a score outside {low:g} to {high:g}, e.g. {cells[outside[0]]}: {rows_word(len(outside))}"
-        issues.append(issue("score_out_of_range", "warning", text, _numbers(outside)))
+        issues.append(issue("score_out_of_range", "warning", text, numbers_of(outside)))
     lost = set(outside)
     kept = [row for row in readable if row not in lost]
     values = [(readable[row] - low) / (high - low) for row in kept]
     if scale != (0.0, 1.0):
-        issues.append(issue("score_scale", "note", f"Scores were read as {low:g} to {high:g} and brought to 0 to 1.", count=len(kept)))
+        issues.append(
+            issue("score_scale", "note", f"Scores were read as {low:g} to {high:g} and brought to 0 to 1.", count=len(kept))
+        )
     if kept and len(set(values)) == 1:
-        issues.append(issue("one_score", "error", f"All scores are {readable[kept[0]]:g}; there is nothing to learn from them.", count=len(kept)))
+        issues.append(
+            issue(
+                "one_score", "error", f"All scores are {readable[kept[0]]:g}; there is nothing to learn from them.", count=len(kept)
+            )
+        )
     return kept, values, scale
 
 
@@ -165,11 +187,30 @@ def _usual_scale(numbers: Sequence[float]) -> tuple[Scale | None, int]:
     return scale, sum(not scale[0] <= number <= scale[1] for number in numbers)
 
 
-def _binary(cells: Sequence[str], kept: list[int], issues: list[Issue]) -> tuple[list[int], list[int]]:
+def _classes(cells: Sequence[str], kept: list[int], issues: list[Issue]) -> tuple[tuple[str, ...], list[int]]:
+    """Return the names of the classes and the class of each row; a name in other letter case is the same class."""
+    spellings: dict[str, Counter[str]] = {}
+    for row in kept:
+        spellings.setdefault(cells[row].casefold(), Counter())[cells[row]] += 1
+    usual = {key: counts.most_common(1)[0][0] for key, counts in spellings.items()}
+    classes = tuple(sorted(usual.values()))
+    number = {key: classes.index(name) for key, name in usual.items()}
+    issues.append(issue("classes", "note", f"The classes are {', '.join(classes)}.", count=len(classes)))
+    return classes, [number[cells[row].casefold()] for row in kept]
+
+
+def _binary(cells: Sequence[str], kept: list[int], issues: list[Issue], numbers: Numbers) -> tuple[list[int], list[int]]:
     words = {row: cells[row].casefold() for row in kept}
     wrong = [row for row, word in words.items() if word not in TRUE_WORDS | FALSE_WORDS]
     if wrong:
-        issues.append(issue("unreadable_label", "warning", f"Left out for a label that is neither 0 nor 1: {rows_word(len(wrong))}", _numbers(wrong)))
+        issues.append(
+            issue(
+                "unreadable_label",
+                "warning",
+                f"Left out for a label that is neither 0 nor 1: {rows_word(len(wrong))}",
+                numbers(wrong),
+            )
+        )
     lost = set(wrong)
     kept = [row for row in kept if row not in lost]
     values = [int(words[row] in TRUE_WORDS) for row in kept]
@@ -186,7 +227,11 @@ def _binary(cells: Sequence[str], kept: list[int], issues: list[Issue]) -> tuple
 
 
 def _without_duplicates(
-    texts: Mapping[str, Sequence[str]], kept: list[int], values: list[float] | list[int] | None, issues: list[Issue]
+    texts: Mapping[str, Sequence[str]],
+    kept: list[int],
+    values: list[float] | list[int] | None,
+    issues: list[Issue],
+    numbers: Numbers,
 ) -> tuple[list[int], list[float] | list[int] | None]:
     seen: set[tuple[object, ...]] = set()
     duplicates: list[int] = []
@@ -200,40 +245,62 @@ def _without_duplicates(
             places.append(place)
     if duplicates:
         text = f"Left out as exact repeats of an earlier row: {rows_word(len(duplicates))}"
-        issues.append(issue("duplicate_row", "warning", text, _numbers(duplicates)))
+        issues.append(issue("duplicate_row", "warning", text, numbers(duplicates)))
     return [kept[place] for place in places], None if values is None else [values[place] for place in places]  # type: ignore[return-value]
 
 
 def _look_at_pairs(
-    columns: Sequence[Sequence[str]], kept: list[int], values: Sequence[float] | None, kind: str, issues: list[Issue], full: bool
+    columns: Sequence[Sequence[str]],
+    kept: list[int],
+    values: Sequence[float] | None,
+    kind: str,
+    issues: list[Issue],
+    numbers: Numbers,
+    full: bool,
 ) -> None:
     first, second = columns[:2]
-    same = [row for place, row in enumerate(kept) if first[place] == second[place] and (values is None or values[place] < 1)]
+    same = [
+        row
+        for place, row in enumerate(kept)
+        if first[place].casefold() == second[place].casefold() and (values is None or values[place] < 1)
+    ]
     if same and kind != "class_pairs":
         what = "A text paired with itself" if values is None else "A text paired with itself, not at the highest value"
-        issues.append(issue("self_pair", "warning", f"{what}: {rows_word(len(same))}", _numbers(same)))
+        issues.append(issue("self_pair", "warning", f"{what}: {rows_word(len(same))}", numbers(same)))
     if values is not None:
-        by_pair: dict[frozenset[str], float] = {}
-        conflicts = []
+        by_pair: dict[frozenset[str], tuple[float, int]] = {}
+        conflicts: dict[int, None] = {}
         for place, row in enumerate(kept):
-            earlier = by_pair.setdefault(frozenset((first[place], second[place])), values[place])
-            if abs(earlier - values[place]) > 1e-9:
-                conflicts.append(row)
+            pair = frozenset(" ".join(text.casefold().split()) for text in (first[place], second[place]))
+            value, earlier = by_pair.setdefault(pair, (values[place], row))
+            if abs(value - values[place]) > 1e-9:
+                conflicts |= {earlier: None, row: None}
         if conflicts:
-            text = f"A pair that came before with another value (both are kept, but pull in different directions): {rows_word(len(conflicts))}"
-            issues.append(issue("contradiction", "warning", text, _numbers(conflicts)))
+            text = f"The same pair with different values (all kept, but they pull in different directions): {rows_word(len(conflicts))}"
+            issues.append(issue("contradiction", "warning", text, numbers(list(conflicts))))
     if kind == "triplets":
         equal = [row for place, row in enumerate(kept) if columns[2][place] in {first[place], second[place]}]
         if equal:
-            issues.append(issue("negative_is_positive", "warning", f"The negative is also the anchor or the positive: {rows_word(len(equal))}", _numbers(equal)))
+            issues.append(
+                issue(
+                    "negative_is_positive",
+                    "warning",
+                    f"The negative is also the anchor or the positive: {rows_word(len(equal))}",
+                    numbers(equal),
+                )
+            )
     long = [row for place, row in enumerate(kept) if any(len(column[place]) > _LONG_TEXT for column in columns)]
     if long:
-        text = f"A text of more than {_LONG_TEXT:,} characters, of which an encoder reads only the beginning: {rows_word(len(long))}"
-        issues.append(issue("long_text", "warning", text, _numbers(long)))
-    _look_for_near_duplicates(columns, kept, issues, full)
+        text = (
+            f"A text of more than {_LONG_TEXT:,} characters, of which an encoder reads only the beginning: {rows_word(len(long))}"
+        )
+        issues.append(issue("long_text", "warning", text, numbers(long)))
+    _look_for_near_duplicates(columns, kept, issues, numbers, full)
 
 
-def _look_for_near_duplicates(columns: Sequence[Sequence[str]], kept: list[int], issues: list[Issue], full: bool) -> None:
+def _look_for_near_duplicates(
+    columns: Sequence[Sequence[str]], kept: list[int], issues: list[Issue], numbers: Numbers, full: bool
+) -> None:
     limit = len(kept) if full else min(len(kept), _NEAR_DUPLICATE_SAMPLE)
     seen: dict[tuple[str, ...], tuple[str, ...]] = {}
     near = []
@@ -245,8 +312,4 @@ def _look_for_near_duplicates(columns: Sequence[Sequence[str]], kept: list[int],
     if near:
         part = "" if limit == len(kept) else f" among the first {limit:,}"
         text = f"Different from an earlier row only in case, spaces or punctuation{part}: {rows_word(len(near))}"
-        issues.append(issue("near_duplicate", "note", text, _numbers(near)))
-
-
-def _numbers(rows: Sequence[int]) -> list[int]:
-    return [row + 1 for row in rows]
+        issues.append(issue("near_duplicate", "note", text, numbers(near)))

@@ -31,8 +31,8 @@ class DataReport:
 
     Attributes:
         name: File name.
-        rows: Rows that can be trained on.
-        rows_read: Rows in the file.
+        rows: Rows in the file, blank ones apart.
+        rows_usable: Rows that can be trained on.
         columns: Column names as they are used here.
         roles: Role -> column.
         kind: Kind of data set, None where it is none.
@@ -48,7 +48,7 @@ class DataReport:
 
     name: str
     rows: int
-    rows_read: int
+    rows_usable: int
     columns: tuple[str, ...]
     roles: Mapping[str, str]
     kind: str | None
@@ -66,7 +66,7 @@ class DataReport:
         return {
             "name": self.name,
             "rows": self.rows,
-            "rows_read": self.rows_read,
+            "rows_usable": self.rows_usable,
             "columns": list(self.columns),
             "roles": dict(self.roles),
             "kind": self.kind,
@@ -113,8 +113,8 @@ def examine(
         return _unreadable(path, error), None
     blank = DataReport(
         path.name,
-        0,
         table.rows,
+        0,
         tuple(table.columns),
         {},
         None,
@@ -128,7 +128,9 @@ def examine(
         summary="",
     )
     if table.rows == 0:
-        return _with(blank, [*table.issues, issue("no_rows", "error", "The file has a header but no rows below it.", count=0)]), None
+        return _with(
+            blank, [*table.issues, issue("no_rows", "error", "The file has a header but no rows below it.", count=0)]
+        ), None
     try:
         guess = settle_roles(table, columns)
     except DataError as error:
@@ -138,7 +140,7 @@ def examine(
     cleaned = clean(table, guess, score_scale, full)
     report = replace(
         blank,
-        rows=cleaned.rows,
+        rows_usable=cleaned.rows,
         roles=dict(guess.roles),
         kind=guess.kind,
         score_scale=cleaned.score_scale,
@@ -164,15 +166,15 @@ def _summary(report: DataReport) -> str:
     errors = [item for item in report.issues if item.severity == "error"]
     if report.kind is None:
         return errors[0].message
-    text = f"{report.rows:,} {KIND_WORDS[report.kind]}"
+    text = f"{report.rows_usable:,} {KIND_WORDS[report.kind]}"
     if report.score_scale is not None:
         low, high = report.score_scale
         text += f", scores {low:g} to {high:g}" + ("" if report.score_scale == (0.0, 1.0) else " (brought to 0 to 1)")
     if report.kind == "class_pairs":
         text += f" ({', '.join(report.classes[:6])}{', …' if len(report.classes) > 6 else ''})"
-    left_out = report.rows_read - report.rows
+    left_out = report.rows - report.rows_usable
     if left_out:
-        text += f"; {left_out:,} of {report.rows_read:,} rows left out"
+        text += f"; {left_out:,} of {report.rows:,} rows left out"
     return f"{text}." if report.usable else f"{text}. Not usable yet: {errors[0].message}"
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data.catalogue import StoredDataset, import_file, is_dataset_ref, open_dataset
-from workbench.data.issues import rows_word
 from workbench.data.inspection import examine
+from workbench.data.issues import rows_word
 from workbench.data.splitting import Method, components, describe_split, random_leak_share, rows_that_share, split_rows, text_ids
 from workbench.errors import DataError
 from workbench.recipe.kinds import KINDS
@@ -105,7 +105,10 @@ def open_parts(recipe: Recipe, home: Path) -> Parts:
         if lost:
             notes.append(f"{rows_word(lost)} of the validation file share a sentence with the test file and were left out.")
     config = recipe.training
-    fractions = [0.0 if name in given else share for name, share in (("validation", config.validation_fraction), ("test", config.test_fraction))]
+    fractions = [
+        0.0 if name in given else share
+        for name, share in (("validation", config.validation_fraction), ("test", config.test_fraction))
+    ]
     ids = text_ids([list(table[role]) for role in kind.texts])
     method: Method = "given"
     leaking = False
@@ -185,12 +188,19 @@ def _given(ref: str, home: Path, recipe: Recipe, stored: StoredDataset) -> Any:
             f"The held-out data {held_out.name!r} hold {held_out.kind}, but the training data hold {stored.kind}; both must be of one kind.",
             field="test_data",
         )
-    if held_out.classes != stored.classes:
+    unknown = set(held_out.classes) - set(stored.classes)
+    if unknown:
         raise DataError(
-            f"The held-out data {held_out.name!r} have the classes {', '.join(held_out.classes)}, the training data {', '.join(stored.classes)}.",
+            f"The held-out data {held_out.name!r} have the classes {', '.join(sorted(unknown))}, which the training data do not have; "
+            f"those have {', '.join(stored.classes)}.",
             field="test_data",
         )
-    return held_out.table()
+    table = held_out.table()
+    if held_out.classes != stored.classes:
+        # Classes are numbered file by file; a file without one of them counts differently.
+        number = [stored.classes.index(name) for name in held_out.classes]
+        table = table.map(lambda row: {"label": number[row["label"]]})
+    return table
 
 
 def _drop_shared(table: Any, held_out: Any, roles: tuple[str, ...]) -> tuple[Any, int]:

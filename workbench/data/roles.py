@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from workbench.data.values import parse_number
 from workbench.data.tables import RawTable
+from workbench.data.values import parse_number
 from workbench.data.vocabulary import FALSE_WORDS, MISSING_LABELS, TRUE_WORDS, names_no_value, role_of_name
 from workbench.errors import DataError
 from workbench.recipe.kinds import KINDS
@@ -49,7 +49,9 @@ def settle_roles(table: RawTable, columns: Mapping[str, str] | None) -> Guess:
         if column not in table.columns:
             raise DataError(f"There is no column {column!r} for {role}; the file has: {', '.join(table.columns)}.", field="columns")
     if len(set(columns.values())) < len(columns):
-        raise DataError(f"A column plays two roles: {', '.join(f'{role}={column}' for role, column in columns.items())}.", field="columns")
+        raise DataError(
+            f"A column plays two roles: {', '.join(f'{role}={column}' for role, column in columns.items())}.", field="columns"
+        )
     return _with_kind(table, dict(columns))
 
 

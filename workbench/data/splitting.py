@@ -145,7 +145,9 @@ def _by_anchors(ids: Rows, wanted: tuple[int, int], seed: int) -> Split | None:
     test_clean = test[~_shares(ids, test, np.concatenate([first.train, validation]))]
     validation_clean = validation[~_shares(ids, validation, np.concatenate([first.train, test_clean]))]
     train = first.train
-    split = Split(train, validation_clean, test_clean, "anchors", ids.shape[1] - len(train) - len(validation_clean) - len(test_clean))
+    split = Split(
+        train, validation_clean, test_clean, "anchors", ids.shape[1] - len(train) - len(validation_clean) - len(test_clean)
+    )
     if _enough(split, wanted):
         return split
     validation_clean = validation[~_shares(ids, validation, test)]
@@ -186,8 +188,12 @@ def describe_split(split: Split, leak_share: float) -> str:
     match split.method:
         case "components":
             text = f"{counts}. No sentence stands in two parts"
-            return text + (f"; an ordinary random split would have leaked {leak_share:.0%} of the test rows." if leak_share > 0.005 else ".")
+            return text + (
+                f"; an ordinary random split would have leaked {leak_share:.0%} of the test rows." if leak_share > 0.005 else "."
+            )
         case "anchors":
             return f"{counts}. Held out by first text; {rows_word(split.dropped)} with a sentence on both sides were left out."
         case _:
-            return f"{counts}. The split is random and leaks: sentences of the test part are trained on, so there will be no verdict."
+            return (
+                f"{counts}. The split is random and leaks: sentences of the test part are trained on, so there will be no verdict."
+            )

@@ -27,6 +27,7 @@ _SPREADSHEETS = {
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"PAR1": "a Parquet file",
 }
+_BLANK = object()
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?%?")
 
 
@@ -39,6 +40,7 @@ class RawTable:
         rows: Number of rows.
         encoding: As Python names it.
         delimiter: The character between cells, or `json`.
+        numbers: The number of each row in the file, counted from 1 below the header, blank lines included.
         skipped: Rows that could not be read as rows, counted from 0; their cells are None and an issue tells of them.
         issues: What was found while reading.
     """
@@ -47,6 +49,7 @@ class RawTable:
     rows: int
     encoding: str
     delimiter: str
+    numbers: list[int]
     skipped: frozenset[int] = frozenset()
     issues: list[Issue] = field(default_factory=list)
 
@@ -71,7 +74,9 @@ def read_table(path: Path) -> RawTable:
         is_json = path.suffix.lower() in {".jsonl", ".ndjson", ".json"}
         table = _read_json(path, encoding) if is_json else _read_delimited(path, encoding)
     except UnicodeError:
-        raise DataError(f"`{path.name}` breaks off in the middle of a character; save it again as CSV (UTF-8).", field="data") from None
+        raise DataError(
+            f"`{path.name}` breaks off in the middle of a character; save it again as CSV (UTF-8).", field="data"
+        ) from None
     except FileNotFoundError:
         raise DataError(f"There is no file `{path}`.", field="data") from None
     except OSError as error:
@@ -124,18 +129,18 @@ def _read_delimited(path: Path, encoding: str) -> RawTable:
         delimiter = "\t" if path.suffix.lower() == ".tsv" and "\t" in sample else _find_delimiter(sample)
         stream.seek(0)
         rows = _rows(stream, delimiter, path)
-        first = next(rows, None)
-        if first is None:
+        header = next((row for row in rows if row), None)
+        if header is None:
             raise DataError(f"`{path.name}` holds only blank lines; it needs a header and at least eight rows.", field="data")
         following = list(itertools.islice(rows, _SNIFFED_ROWS))
         issues: list[Issue] = []
-        if _looks_like_data(first, following):
-            names = [f"column{index + 1}" for index in range(len(first))]
+        if _looks_like_data(header, following):
+            names = [f"column{index + 1}" for index in range(len(header))]
             text = f"The first row looks like data, so the columns were named {', '.join(names)}."
             issues.append(issue("no_header", "note", text, count=1))
-            following = [first, *following]
+            following = [header, *following]
         else:
-            names = _clean_names(first, issues)
+            names = _clean_names(header, issues)
         table = _assemble(names, itertools.chain(following, rows), issues)
     table.encoding, table.delimiter = encoding, delimiter
     if delimiter != "," and path.suffix.lower() != ".tsv":
@@ -144,11 +149,28 @@ def _read_delimited(path: Path, encoding: str) -> RawTable:
 
 
 def _rows(stream: io.TextIOWrapper, delimiter: str, path: Path) -> Iterator[list[str]]:
-    reader = csv.reader(stream, delimiter=delimiter)
+    """Yield the cells of each row, none for a blank one.
+
+    Raises:
+        DataError: If a quotation mark is left open, which would swallow the rest of the file.
+    """
+    marks = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal marks
+        for line in stream:
+            marks += line.count('"')
+            yield line
+
+    reader = csv.reader(counted(), delimiter=delimiter)
+    started, before = 1, 0
     try:
         for row in reader:
-            if any(cell.strip() for cell in row):
-                yield row
+            yield row if any(cell.strip() for cell in row) else []
+            if reader.line_num > started and (marks - before) % 2:
+                text = f"`{path.name}` has a quotation mark that is opened in line {started} and never closed; close or remove it."
+                raise DataError(text, field="data")
+            started, before = reader.line_num + 1, marks
     except csv.Error as error:
         text = f"`{path.name}` cannot be read around line {reader.line_num}: {error}. Is a quotation mark left open?"
         raise DataError(text, field="data") from None
@@ -177,6 +199,7 @@ def _looks_like_data(first: list[str], following: list[list[str]]) -> bool:
     """Return whether the first row is no header: a number above numbers, or a sentence among sentences."""
     if any(is_known_name(cell) for cell in first):
         return False
+    following = [row for row in following if row]
     for index, cell in enumerate(first):
         below = [row[index].strip() for row in following if index < len(row) and row[index].strip()]
         if _NUMBER.fullmatch(cell.strip()) and below and all(_NUMBER.fullmatch(value) for value in below[:50]):
@@ -203,29 +226,48 @@ def _clean_names(first: list[str], issues: list[Issue]) -> list[str]:
 def _assemble(names: list[str], rows: Iterator[list[str]], issues: list[Issue]) -> RawTable:
     columns: dict[str, list[str | None]] = {name: [] for name in names}
     lists = list(columns.values())
+    numbers: list[int] = []
+    skipped: list[int] = []
     short: list[int] = []
-    long: list[int] = []
-    number = 0
+    swallowed: list[int] = []
     for number, row in enumerate(rows, start=1):
+        if not row:
+            continue
         if any(cell.strip() for cell in row[len(names) :]):
-            long.append(number)
+            skipped.append(len(numbers))
             row = []
         elif len(row) < len(names):
             short.append(number)
+        elif any(_holds_rows(cell, len(names)) for cell in row):
+            swallowed.append(number)
         for index, cells in enumerate(lists):
             cells.append(row[index] if index < len(row) else None)
-    if long:
-        text = f"Left out for having more cells than the header (a text with the delimiter in it, not in quotes?): {rows_word(len(long))}"
-        issues.append(issue("too_many_cells", "warning", text, long))
+        numbers.append(number)
+    if skipped:
+        text = f"Left out for having more cells than the header (a text with the delimiter in it, not in quotes?): {rows_word(len(skipped))}"
+        issues.append(issue("too_many_cells", "warning", text, [numbers[row] for row in skipped]))
     if short:
         text = f"Fewer cells than the header (what is not there counts as empty): {rows_word(len(short))}"
         issues.append(issue("too_few_cells", "warning", text, short))
-    return RawTable(columns, number, "", "", frozenset(row - 1 for row in long), issues)
+    if swallowed:
+        text = (
+            f"A cell that looks like several rows in one pair of quotation marks (is one left open?): {rows_word(len(swallowed))}"
+        )
+        issues.append(issue("swallowed_rows", "warning", text, swallowed))
+    return RawTable(columns, len(numbers), "", "", numbers, frozenset(skipped), issues)
+
+
+def _holds_rows(cell: str, width: int) -> bool:
+    """Return whether a cell's inner lines have as many delimiters as rows have, which prose hardly ever has line after line."""
+    lines = cell.splitlines()[1:-1]
+    return len(lines) >= 2 and any(all(line.count(delimiter) == width - 1 for line in lines) for delimiter in DELIMITERS)
 
 
 def _read_json(path: Path, encoding: str) -> RawTable:
     records: list[dict[str, Any]] = []
+    numbers: list[int] = []
     malformed: list[int] = []
+    lists = False  # whether rows are lists of cells, as the first one says
     with _open(path, encoding) as stream:
         first = stream.read(1)
         stream.seek(0)
@@ -235,12 +277,16 @@ def _read_json(path: Path, encoding: str) -> RawTable:
             except ValueError as error:
                 raise DataError(f"`{path.name}` is not JSON: {error}.", field="data") from None
         else:
-            items = (_parse_line(line) for line in stream if line.strip())
+            items = (_parse_line(line) for line in stream)
         for number, item in enumerate(items, start=1):
-            if isinstance(item, list):
+            if item is _BLANK:
+                continue
+            numbers.append(number)
+            if isinstance(item, list) and (number == 1 or lists):
+                lists = True
                 item = {f"column{index + 1}": value for index, value in enumerate(item)}
             if not isinstance(item, dict):
-                malformed.append(number)
+                malformed.append(len(records))
                 item = {}
             records.append(item)
     names = list(dict.fromkeys(key for record in records for key in record))
@@ -250,11 +296,14 @@ def _read_json(path: Path, encoding: str) -> RawTable:
     columns = {str(name): [_as_text(record.get(name)) for record in records] for name in names}
     issues = []
     if malformed:
-        issues.append(issue("malformed_line", "warning", f"Left out for being no JSON object: {rows_word(len(malformed))}", malformed))
-    return RawTable(columns, len(records), encoding, "json", frozenset(row - 1 for row in malformed), issues)
+        text = f"Left out for being no JSON object like the others: {rows_word(len(malformed))}"
+        issues.append(issue("malformed_line", "warning", text, [numbers[row] for row in malformed]))
+    return RawTable(columns, len(records), encoding, "json", numbers, frozenset(malformed), issues)
 
 
 def _parse_line(line: str) -> Any:
+    if not line.strip():
+        return _BLANK
     try:
         return json.loads(line)
     except ValueError:

@@ -48,11 +48,12 @@ def find_scale(lowest: float, highest: float) -> tuple[Scale | None, str]:
     if highest > 10:
         return (0.0, 100.0), ""
     if lowest < 1:
-        # Something below 1 was seen, so the scale starts at 0; where it ends shows unless the top was never given.
-        for top in (2.0, 3.0, 4.0, 5.0, 10.0):
-            if highest == top or (top == 5.0 and 4 < highest < 5) or (top == 10.0 and 5 < highest < 10):
-                return (0.0, top), ""
-        return None, "0-4 or 0-5"
+        # Something below 1 was seen, so the scale starts at 0; whether it ends at 5 or 10 shows in the upper half only.
+        if highest > 5:
+            return (0.0, 10.0), ""
+        if highest > 4:
+            return (0.0, 5.0), ""
+        return None, "0-4 or 0-5" if highest > 3 else "0-2, 0-3, 0-4 or 0-5" if highest <= 2 else "0-3, 0-4 or 0-5"
     if highest <= 5:
         return None, "1-5 or 0-5"
     if highest <= 7:

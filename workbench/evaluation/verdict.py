@@ -89,7 +89,9 @@ def compute_verdict(before: Evaluation, after: Evaluation, groups: NDArray[np.in
     """
     metric, rows = after.primary_metric, after.rows
     if rows < MINIMUM_ROWS:
-        return not_judged(metric, f"{rows} held-out rows are too few to tell luck from learning; {MINIMUM_ROWS} are needed", before, after)
+        return not_judged(
+            metric, f"{rows} held-out rows are too few to tell luck from learning; {MINIMUM_ROWS} are needed", before, after
+        )
     low, high = bootstrap_interval(before, after, groups, seed)
     difference = after.value - before.value
     outcome = "better" if low > 0 else "worse" if high < 0 else "no_clear_difference"

@@ -61,7 +61,13 @@ def list_bases(home: Path) -> list[BaseEntry]:
         if folder.is_dir()
     ]
     entries.append(
-        BaseEntry(SCRATCH, "scratch (untrained)", "A small encoder with random weights whose word pieces are learned from your data.", SCRATCH, True)
+        BaseEntry(
+            SCRATCH,
+            "scratch (untrained)",
+            "A small encoder with random weights whose word pieces are learned from your data.",
+            SCRATCH,
+            True,
+        )
     )
     models = home / "models"
     if models.is_dir():
@@ -69,7 +75,11 @@ def list_bases(home: Path) -> list[BaseEntry]:
         entries += [BaseEntry(str(folder), folder.name, "In the workbench's models folder.", "folder", True) for folder in folders]
     cached = _cached_hub_names()
     entries += [BaseEntry(name, name, "From the Hub, already on this machine.", "hub", True) for name in cached]
-    entries += [BaseEntry(name, name, f"{text}; downloaded on first use.", "hub", False) for name, text in _SUGGESTIONS if name not in cached]
+    entries += [
+        BaseEntry(name, name, f"{text}; downloaded on first use.", "hub", False)
+        for name, text in _SUGGESTIONS
+        if name not in cached
+    ]
     return entries
 
 
@@ -90,7 +100,9 @@ def search_hub(query: str, limit: int = 20) -> list[BaseEntry]:
     except Exception as error:
         cached = [name for name in _cached_hub_names() if query.lower() in name.lower()]
         if cached:
-            return [BaseEntry(name, name, "Already on this machine; the Hub cannot be reached.", "hub", True) for name in cached[:limit]]
+            return [
+                BaseEntry(name, name, "Already on this machine; the Hub cannot be reached.", "hub", True) for name in cached[:limit]
+            ]
         raise ModelError(
             f"The Hub cannot be reached ({_first_line(error)}), and no cached model matches {query!r}; "
             f"choose a local folder, or try again when online.",
@@ -98,7 +110,8 @@ def search_hub(query: str, limit: int = 20) -> list[BaseEntry]:
         ) from None
     cached_names = set(_cached_hub_names())
     return [
-        BaseEntry(model.id, model.id, f"{model.downloads or 0:,} downloads a month.", "hub", model.id in cached_names) for model in found
+        BaseEntry(model.id, model.id, f"{model.downloads or 0:,} downloads a month.", "hub", model.id in cached_names)
+        for model in found
     ]
 
 
@@ -150,12 +163,16 @@ def _find(name: str, home: Path, download: Callable[[str], Path]) -> tuple[str, 
     text = name.strip()
     if text in BUNDLED:
         if not BUNDLED[text].is_dir():
-            raise ModelError(f"The bundled encoder {text!r} is not part of this copy of the workbench; use scratch or a folder.", field="base")
+            raise ModelError(
+                f"The bundled encoder {text!r} is not part of this copy of the workbench; use scratch or a folder.", field="base"
+            )
         return "bundled", BUNDLED[text]
     for candidate in (Path(text).expanduser(), home / "models" / text):
         if text and candidate.is_dir():
             if not is_model_folder(candidate):
-                raise ModelError(f"The folder `{candidate}` holds no model: neither modules.json nor config.json is in it.", field="base")
+                raise ModelError(
+                    f"The folder `{candidate}` holds no model: neither modules.json nor config.json is in it.", field="base"
+                )
             return "folder", candidate.resolve()
     looks_like_path = text.startswith((".", "/", "~")) or "\\" in text or text.count("/") > 1
     if looks_like_path or not _HUB_NAME.fullmatch(text):
@@ -182,9 +199,13 @@ def _download(name: str, allow: list[str], ignore: list[str]) -> Path:
     try:
         folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=allow, ignore_patterns=ignore))
     except errors.GatedRepoError:
-        raise ModelError(f"The Hub model {name!r} is gated; accept its terms on the Hub and log in with `hf auth login`.", field="base") from None
+        raise ModelError(
+            f"The Hub model {name!r} is gated; accept its terms on the Hub and log in with `hf auth login`.", field="base"
+        ) from None
     except errors.RepositoryNotFoundError:
-        raise ModelError(f"There is no base model {name!r}: no such folder here and no such model on the Hub.", field="base") from None
+        raise ModelError(
+            f"There is no base model {name!r}: no such folder here and no such model on the Hub.", field="base"
+        ) from None
     except Exception as error:
         raise ModelError(
             f"There is no folder {name!r}, and the Hub cannot be reached to look for a model of that name ({_first_line(error)}); "

@@ -238,7 +238,9 @@ def _read_pooling(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
         modes = [mode for mode in POOLING_MODES if config.get(LEGACY_BOOLEANS[mode])]
     unknown = [mode for mode in modes if mode not in POOLING_MODES]
     if unknown or not modes:
-        raise ModelError(f"`{path / 'config.json'}` has the pooling modes {modes!r}; known are {', '.join(POOLING_MODES)}.", field="base")
+        raise ModelError(
+            f"`{path / 'config.json'}` has the pooling modes {modes!r}; known are {', '.join(POOLING_MODES)}.", field="base"
+        )
     return {"pooling_mode": tuple(modes), "include_prompt": bool(config.get("include_prompt", True))}
 
 
@@ -270,7 +272,8 @@ def _require_sentence(config: Mapping[str, Any], path: Path) -> None:
     for key in ("module_input_name", "module_output_name"):
         if config.get(key) not in {None, "sentence_embedding"}:
             raise ModelError(
-                f"`{path / 'config.json'}` works on {config[key]!r}; here this layer works on the sentence_embedding only.", field="base"
+                f"`{path / 'config.json'}` works on {config[key]!r}; here this layer works on the sentence_embedding only.",
+                field="base",
             )
 
 

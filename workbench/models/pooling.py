@@ -34,11 +34,15 @@ class Pooling(Layer):
         ConfigError: If a mode is unknown, or none is given.
     """
 
-    def __init__(self, word_embedding_dimension: int, pooling_mode: str | Sequence[str] = "mean", include_prompt: bool = True) -> None:
+    def __init__(
+        self, word_embedding_dimension: int, pooling_mode: str | Sequence[str] = "mean", include_prompt: bool = True
+    ) -> None:
         super().__init__()
         modes = (pooling_mode,) if isinstance(pooling_mode, str) else tuple(pooling_mode)
         if not modes or any(mode not in POOLING_MODES for mode in modes):
-            raise ConfigError(f"`pooling_mode` must be one or several of {', '.join(POOLING_MODES)}, got {pooling_mode!r}.", field="pooling_mode")
+            raise ConfigError(
+                f"`pooling_mode` must be one or several of {', '.join(POOLING_MODES)}, got {pooling_mode!r}.", field="pooling_mode"
+            )
         self.word_embedding_dimension = word_embedding_dimension
         self.pooling_mode = modes
         self.include_prompt = include_prompt

@@ -59,7 +59,9 @@ def learn_word_pieces(texts: Sequence[str], vocab_size: int) -> Tokenizer:
     return tokenizer
 
 
-def _tokenizer(model: models.WordPiece, normalizer: normalizers.Normalizer, pre_tokenizer: pre_tokenizers.PreTokenizer) -> Tokenizer:
+def _tokenizer(
+    model: models.WordPiece, normalizer: normalizers.Normalizer, pre_tokenizer: pre_tokenizers.PreTokenizer
+) -> Tokenizer:
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = pre_tokenizer

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from workbench.errors import ConfigError, ModelError
 from workbench.models.bases import resolve_base
 from workbench.models.folder import read_folder
-from workbench.models.layer import Features, Layer
+from workbench.models.layer import Features
 from workbench.models.layout import PackedLayout, PaddedLayout
 from workbench.models.persistence import load_modules, save_modules
 from workbench.models.transformer import Transformer
@@ -87,7 +87,9 @@ class SentenceTransformer(nn.Sequential):
     @max_seq_length.setter
     def max_seq_length(self, value: int) -> None:
         if not 0 < value <= self.encoder.max_positions:
-            raise ConfigError(f"`max_seq_length` must be from 1 to {self.encoder.max_positions}, got {value!r}.", field="max_seq_length")
+            raise ConfigError(
+                f"`max_seq_length` must be from 1 to {self.encoder.max_positions}, got {value!r}.", field="max_seq_length"
+            )
         self.encoder.max_seq_length = value
 
     @property
@@ -122,7 +124,9 @@ class SentenceTransformer(nn.Sequential):
         return features
 
     @overload
-    def encode(self, texts: str | Sequence[str], *, convert_to_tensor: Literal[False] = ..., **options: Any) -> NDArray[np.float32]: ...
+    def encode(
+        self, texts: str | Sequence[str], *, convert_to_tensor: Literal[False] = ..., **options: Any
+    ) -> NDArray[np.float32]: ...
     @overload
     def encode(self, texts: str | Sequence[str], *, convert_to_tensor: Literal[True], **options: Any) -> Tensor: ...
 

@@ -89,7 +89,12 @@ class Transformer(Layer):
             return []
         cleaned = [text.strip().lower() if self.do_lower_case else text.strip() for text in texts]
         encoded = self.tokenizer(
-            cleaned, truncation=True, max_length=self.max_seq_length, padding=False, return_attention_mask=False, return_token_type_ids=False
+            cleaned,
+            truncation=True,
+            max_length=self.max_seq_length,
+            padding=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
         )
         return list(encoded["input_ids"])
 
@@ -156,9 +161,13 @@ class Transformer(Layer):
         rows = [torch.randint(0, vocabulary, (length,), generator=generator) for length in lengths]
         device = self.auto_model.device
         try:
-            packed = self.forward({"input_ids": torch.cat(rows).to(device), "layout": PackedLayout(lengths, device)})["token_embeddings"]
+            packed = self.forward({"input_ids": torch.cat(rows).to(device), "layout": PackedLayout(lengths, device)})[
+                "token_embeddings"
+            ]
             single = [
-                self.forward({"input_ids": row.unsqueeze(0).to(device), "layout": PaddedLayout(torch.ones(1, len(row), device=device))})
+                self.forward(
+                    {"input_ids": row.unsqueeze(0).to(device), "layout": PaddedLayout(torch.ones(1, len(row), device=device))}
+                )
                 for row in rows
             ]
         except (TypeError, ValueError, RuntimeError) as error:  # an encoder that takes no position_ids, say
@@ -193,13 +202,19 @@ def _load_model(folder: ModelFolder) -> PreTrainedModel:
     for implementation in (_attention_for(folder.config.get("model_type")), "eager"):
         try:
             model = AutoModel.from_pretrained(
-                folder.encoder, attn_implementation=implementation, trust_remote_code=False, local_files_only=True, dtype=torch.float32
+                folder.encoder,
+                attn_implementation=implementation,
+                trust_remote_code=False,
+                local_files_only=True,
+                dtype=torch.float32,
             )
             model.config.use_cache = False
             return model
         except ValueError as error:
             if implementation == "eager":
-                raise ModelError(f"The encoder in `{folder.encoder}` cannot be loaded: {_first_line(error)}.", field="base") from None
+                raise ModelError(
+                    f"The encoder in `{folder.encoder}` cannot be loaded: {_first_line(error)}.", field="base"
+                ) from None
         except (OSError, RuntimeError, KeyError) as error:
             raise ModelError(f"The encoder in `{folder.encoder}` cannot be loaded: {_first_line(error)}.", field="base") from None
     raise AssertionError("the loop returns or raises")
@@ -211,7 +226,9 @@ def _load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerFast:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"The tokenizer in `{folder.encoder}` cannot be loaded: {_first_line(error)}.", field="base") from None
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ModelError(f"The tokenizer in `{folder.encoder}` has no fast form (tokenizer.json); choose another encoder.", field="base")
+        raise ModelError(
+            f"The tokenizer in `{folder.encoder}` has no fast form (tokenizer.json); choose another encoder.", field="base"
+        )
     return tokenizer
 
 

@@ -63,7 +63,9 @@ class LayerSpec:
         for parameter in self.entry.parameters:
             value = self.params[parameter.name]
             if value != parameter.default or parameter.name in self.entry.positional[:1]:
-                text = "+".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+                text = (
+                    "+".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+                )
                 words.append(f"{parameter.name}={text}" if parameter.name not in self.entry.positional[:1] else text)
         return ":".join(words)
 

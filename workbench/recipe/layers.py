@@ -120,7 +120,9 @@ LAYERS: Mapping[str, LayerEntry] = {
             produces="sentence",
             help="A learned linear map to another width, followed by an activation function.",
             parameters=(
-                Parameter("out_features", "int", 256, "Width of the vector it hands on.", 1, 65536, unit="numbers", habitual="128 to 768"),
+                Parameter(
+                    "out_features", "int", 256, "Width of the vector it hands on.", 1, 65536, unit="numbers", habitual="128 to 768"
+                ),
                 Parameter(
                     "activation_function",
                     "choice",
@@ -150,7 +152,9 @@ LAYERS: Mapping[str, LayerEntry] = {
             consumes="sentence",
             produces="sentence",
             help="While training, sets a random share of the numbers to zero; does nothing afterwards.",
-            parameters=(Parameter("dropout", "float", 0.2, "Share of the numbers set to zero.", 0.0, 0.95, habitual="0.05 to 0.3"),),
+            parameters=(
+                Parameter("dropout", "float", 0.2, "Share of the numbers set to zero.", 0.0, 0.95, habitual="0.05 to 0.3"),
+            ),
             positional=("dropout",),
         ),
         LayerEntry(

@@ -64,7 +64,17 @@ LOSSES: Mapping[str, LossEntry] = {
             ("labelled_pairs",),
             "Pulls matching pairs together and pushes the others apart until they are a margin away.",
             "Hadsell, Chopra and LeCun (2006)",
-            (Parameter("margin", "float", 0.5, "Cosine distance beyond which a non-match is far enough.", 0.0, 2.0, habitual="0.3 to 0.8"),),
+            (
+                Parameter(
+                    "margin",
+                    "float",
+                    0.5,
+                    "Cosine distance beyond which a non-match is far enough.",
+                    0.0,
+                    2.0,
+                    habitual="0.3 to 0.8",
+                ),
+            ),
         ),
         LossEntry(
             "MultipleNegativesRankingLoss",

@@ -188,13 +188,17 @@ def _selection(table: DatasetKind, eval_steps: int | None) -> list[str]:
 def _notes(recipe: Recipe, table: DatasetKind, loss: LossSpec) -> list[str]:
     notes = ["The workbench also measures before the first step and keeps the start if no later step is better."]
     if recipe.base == "scratch":
-        notes.append("The base is an untrained encoder whose word pieces were learned from the training texts; it is loaded from its folder.")
+        notes.append(
+            "The base is an untrained encoder whose word pieces were learned from the training texts; it is loaded from its folder."
+        )
     if table.name == "class_pairs":
-        notes.append("sentence-transformers has no evaluator for classes of pairs; the workbench measures a linear probe on u, v and |u-v|.")
+        notes.append(
+            "sentence-transformers has no evaluator for classes of pairs; the workbench measures a linear probe on u, v and |u-v|."
+        )
     if recipe.training.micro_batch_size and not loss.entry.in_batch_negatives:
-        notes.append(f"The workbench embeds {recipe.training.micro_batch_size} rows at a time with the same gradients; here the whole batch is.")
+        notes.append(
+            f"The workbench embeds {recipe.training.micro_batch_size} rows at a time with the same gradients; here the whole batch is."
+        )
     if table.name == "scored_pairs":
         notes.append("Scores in the files are scaled to 0 .. 1 already.")
     return notes
-
-

@@ -96,7 +96,9 @@ class Recipe:
         values = dict(data)
         version = values.pop("version", RECIPE_VERSION)
         if version != RECIPE_VERSION:
-            raise ConfigError(f"This recipe has version {version!r}; this workbench reads version {RECIPE_VERSION}.", field="recipe")
+            raise ConfigError(
+                f"This recipe has version {version!r}; this workbench reads version {RECIPE_VERSION}.", field="recipe"
+            )
         known = {item.name for item in dataclasses.fields(cls)}
         for name in values:
             if name not in known:

@@ -15,8 +15,12 @@ PRETRAINED_LEARNING_RATE = 2e-5
 SCRATCH_LEARNING_RATE = 5e-4
 
 TRAINING_PARAMETERS: tuple[Parameter, ...] = (
-    Parameter("epochs", "float", 3.0, "How often the model sees every training row.", 0.01, 1000, unit="passes", habitual="1 to 10"),
-    Parameter("batch_size", "int", 32, "Rows that are compared and learned from together.", 1, 65536, unit="rows", habitual="16 to 128"),
+    Parameter(
+        "epochs", "float", 3.0, "How often the model sees every training row.", 0.01, 1000, unit="passes", habitual="1 to 10"
+    ),
+    Parameter(
+        "batch_size", "int", 32, "Rows that are compared and learned from together.", 1, 65536, unit="rows", habitual="16 to 128"
+    ),
     Parameter(
         "learning_rate",
         "float",
@@ -27,7 +31,15 @@ TRAINING_PARAMETERS: tuple[Parameter, ...] = (
         auto=True,
         habitual="1e-5 to 1e-4",
     ),
-    Parameter("warmup_ratio", "float", 0.1, "Share of the steps in which the learning rate rises from zero.", 0.0, 1.0, habitual="0 to 0.2"),
+    Parameter(
+        "warmup_ratio",
+        "float",
+        0.1,
+        "Share of the steps in which the learning rate rises from zero.",
+        0.0,
+        1.0,
+        habitual="0 to 0.2",
+    ),
     Parameter(
         "max_steps",
         "int",
@@ -49,7 +61,9 @@ TRAINING_PARAMETERS: tuple[Parameter, ...] = (
         unit="steps",
     ),
     Parameter("weight_decay", "float", 0.0, "Pulls the weights towards zero at each step (AdamW).", 0.0, 1.0, habitual="0 to 0.1"),
-    Parameter("max_grad_norm", "float", 1.0, "Longer gradients are shortened to this length; 0 leaves them alone.", 0.0, 1e6, habitual="1"),
+    Parameter(
+        "max_grad_norm", "float", 1.0, "Longer gradients are shortened to this length; 0 leaves them alone.", 0.0, 1e6, habitual="1"
+    ),
     Parameter(
         "micro_batch_size",
         "int",
@@ -146,5 +160,7 @@ class TrainingConfig:
         known = {item.name for item in fields(cls)}
         for name in data:
             if name not in known:
-                raise ConfigError(f"The training settings have no field `{name}`; they have: {', '.join(sorted(known))}.", field=name)
+                raise ConfigError(
+                    f"The training settings have no field `{name}`; they have: {', '.join(sorted(known))}.", field=name
+                )
         return cls(**data)

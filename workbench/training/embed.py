@@ -53,7 +53,9 @@ def embed(model: SentenceTransformer, batch: Batch, forward: Forward | None = No
     return columns_of(torch.cat(chunks), batch)
 
 
-def forward_chunk(model: SentenceTransformer, token_ids: Sequence[list[int]], forward: Forward | None, padding: Padding | None) -> Tensor:
+def forward_chunk(
+    model: SentenceTransformer, token_ids: Sequence[list[int]], forward: Forward | None, padding: Padding | None
+) -> Tensor:
     """Return the sentence vectors of some sentences, (sentences, width)."""
     features = model.encoder.collate(token_ids, model.device)
     if padding is not None:

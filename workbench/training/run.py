@@ -116,7 +116,10 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     model, base = _build(recipe, home, columns, device)
     if recipe.base == SCRATCH:
         base.save(output_dir / "base")
-    validation, test = (None if part is None else build_evaluator(parts.kind, *_columns(parts.kind, part)) for part in (parts.validation, parts.test))
+    validation, test = (
+        None if part is None else build_evaluator(parts.kind, *_columns(parts.kind, part))
+        for part in (parts.validation, parts.test)
+    )
 
     watch = _Stopwatch()
     tokens = Tokens(model, columns)
@@ -135,7 +138,9 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         baseline = None if validation is None else _evaluate(base, validation)
     _write_json(output_dir / "evaluations" / "before.json", _record(before))
     packing = "packed without padding" if device.type == "cpu" and model.encoder.packs else "padded, sorted by length"
-    listener.on_message(f"Training on {device}: {tokens.rows:,} rows, {total:,} steps, learning rate {learning_rate:g}; batches are {packing}.")
+    listener.on_message(
+        f"Training on {device}: {tokens.rows:,} rows, {total:,} steps, learning rate {learning_rate:g}; batches are {packing}."
+    )
     listener.on_start(
         total,
         str(device),
@@ -191,7 +196,10 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         seconds=round(seconds, 3),
         pairs_per_second=round(trainer.rows_seen / seconds, 2) if seconds > 0 else 0.0,
         padding_fraction=round(trainer.padding.fraction, 6),
-        metrics={"before": None if before is None else dict(before.metrics), "after": None if after is None else dict(after.metrics)},
+        metrics={
+            "before": None if before is None else dict(before.metrics),
+            "after": None if after is None else dict(after.metrics),
+        },
         primary_metric=primary,
         verdict=verdict.to_dict(),
         device=str(device),
@@ -244,7 +252,9 @@ class _Progress(TrainerCallback):
         """Report, look for a stop request, evaluate when it is time."""
         step = state.global_step
         seconds = self._watch.seconds
-        self._listener.on_progress(step, state.max_steps, step / self._steps_per_epoch, self.trainer.rows_seen / max(seconds, 1e-9), seconds)
+        self._listener.on_progress(
+            step, state.max_steps, step / self._steps_per_epoch, self.trainer.rows_seen / max(seconds, 1e-9), seconds
+        )
         self.keep = self._listener.stop_requested()
         if self.keep is not None:
             control.should_training_stop = True
@@ -284,7 +294,9 @@ class _Progress(TrainerCallback):
             self.evaluate(steps)
         if self.kept_step is not None:
             part = "on the validation part" if self._validation is not None else "at the end"
-            self._listener.on_message(f"Kept the model of step {self.kept_step}, {'the latest' if self.keep == 'latest' else 'the best ' + part}.")
+            self._listener.on_message(
+                f"Kept the model of step {self.kept_step}, {'the latest' if self.keep == 'latest' else 'the best ' + part}."
+            )
 
     def _save(self, step: int) -> None:
         """Replace the kept model; at no moment is there no whole one."""
@@ -309,16 +321,22 @@ def choose_device(config: TrainingConfig) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"`device` {config.device!r} asks for a CUDA GPU, and this machine offers none; use auto or cpu.", field="device")
+        raise ConfigError(
+            f"`device` {config.device!r} asks for a CUDA GPU, and this machine offers none; use auto or cpu.", field="device"
+        )
     if name == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("`device` 'mps' asks for an Apple GPU, and this machine offers none; use auto or cpu.", field="device")
     if config.precision == "fp16" and name != "cuda":
-        raise ConfigError(f"`precision` fp16 needs a CUDA GPU, and this run is on {name}; use auto, bf16 or fp32.", field="precision")
+        raise ConfigError(
+            f"`precision` fp16 needs a CUDA GPU, and this run is on {name}; use auto, bf16 or fp32.", field="precision"
+        )
     # The supervisor shows a run only its own GPU, so an index would count from there.
     return torch.device(name)
 
 
-def _build(recipe: Recipe, home: Path, columns: list[list[str]], device: torch.device) -> tuple[SentenceTransformer, SentenceTransformer]:
+def _build(
+    recipe: Recipe, home: Path, columns: list[list[str]], device: torch.device
+) -> tuple[SentenceTransformer, SentenceTransformer]:
     """Return the network to train and its base as it comes, which share the encoder until the first step."""
     assert recipe.architecture is not None
     encoder_spec, *layers = recipe.architecture.layers
@@ -347,7 +365,9 @@ def _build(recipe: Recipe, home: Path, columns: list[list[str]], device: torch.d
     return SentenceTransformer(modules=modules, device=device), SentenceTransformer(modules=own, device=device)
 
 
-def _arguments(config: TrainingConfig, device: torch.device, total: int, learning_rate: float, output_dir: Path) -> TrainingArguments:
+def _arguments(
+    config: TrainingConfig, device: torch.device, total: int, learning_rate: float, output_dir: Path
+) -> TrainingArguments:
     bf16 = config.precision == "bf16" or (config.precision == "auto" and is_bf16_fast(device))
     arguments = TrainingArguments(
         output_dir=str(output_dir / "checkpoints"),
