@@ -95,7 +95,7 @@ class _Home(argparse.Action):
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument(
         "--home", metavar="DIR", action=_Home, help="where data sets, runs and models live ($WORKBENCH_HOME, else ~/.workbench)"
     )

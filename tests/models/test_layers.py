@@ -171,5 +171,5 @@ def test_a_row_with_nothing_left() -> None:
 def test_constructors_refuse_what_no_file_could_say() -> None:
     with pytest.raises(ConfigError, match="pooling_mode"):
         Pooling(8, "average")
-    with pytest.raises(ConfigError, match="activation_function.*Softmax"):
+    with pytest.raises(ConfigError, match=r"activation_function.*Softmax"):
         Dense(8, 4, activation_function=torch.nn.Softmax())

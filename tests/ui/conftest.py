@@ -7,6 +7,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -81,9 +82,9 @@ def settings(home: Path) -> Settings:
     return Settings(home=home, port=0)
 
 
-@pytest.fixture
-def server(settings: Settings) -> Iterator[Server]:
-    """The whole application in a thread, on a free port, with its own home."""
+@contextmanager
+def serving(settings: Settings) -> Iterator[Server]:
+    """The whole application in a thread, on a free port."""
     import uvicorn
 
     from workbench.ui import create_app
@@ -108,6 +109,13 @@ def server(settings: Settings) -> Iterator[Server]:
     running.should_exit = True
     thread.join(20)
     app.state.context.close()
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[Server]:
+    """A server with a home of its own."""
+    with serving(settings) as running:
+        yield running
 
 
 @pytest.fixture

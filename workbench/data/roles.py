@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -170,7 +171,7 @@ def _is_score_like(table: RawTable, name: str) -> bool:
     numbers = [number for cell in cells if (number := parse_number(cell)) is not None]
     if len(numbers) < 0.8 * max(len(cells), 1) or len(set(numbers)) < 2:
         return False
-    counts_up = all(later == earlier + 1 for earlier, later in zip(numbers, numbers[1:], strict=False))
+    counts_up = all(later == earlier + 1 for earlier, later in itertools.pairwise(numbers))
     return not counts_up and max(numbers) <= 100 and min(numbers) >= -1
 
 

@@ -92,7 +92,7 @@ def split_rows(ids: Rows, validation_fraction: float, test_fraction: float, seed
     if _enough(clean, wanted):
         return clean
     by_anchor = _by_anchors(ids, wanted, seed)
-    if _enough(by_anchor, wanted):
+    if by_anchor is not None and _enough(by_anchor, wanted):
         return by_anchor
     if not allow_leaking:
         raise DataError(
@@ -111,9 +111,7 @@ def _wanted(rows: int, validation_fraction: float, test_fraction: float) -> tupl
     return tuple(max(1, round(rows * share)) if share > 0 else 0 for share in (validation_fraction, test_fraction))  # type: ignore[return-value]
 
 
-def _enough(split: Split | None, wanted: tuple[int, int]) -> bool:
-    if split is None:
-        return False
+def _enough(split: Split, wanted: tuple[int, int]) -> bool:
     held_out = zip((split.validation, split.test), wanted, strict=True)
     return all(len(part) >= min(NEEDED_ROWS, 0.5 * number) for part, number in held_out) and len(split.train) >= min(
         NEEDED_ROWS, 0.5 * (len(split.train) + split.dropped)
@@ -130,8 +128,9 @@ def _by_groups(groups: Rows, wanted: tuple[int, int], seed: int) -> Split:
                 part_of_group[group] = part
                 room[part] -= int(sizes[group])
                 break
-    part = part_of_group[groups]
-    return Split(*(np.flatnonzero(part == number) for number in (0, 1, 2)), "components")
+    part_of_row = part_of_group[groups]
+    train, validation, test = (np.flatnonzero(part_of_row == number).astype(np.int64) for number in (0, 1, 2))
+    return Split(train, validation, test, "components")
 
 
 def _by_anchors(ids: Rows, wanted: tuple[int, int], seed: int) -> Split | None:

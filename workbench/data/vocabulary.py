@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-ROLE_NAMES: Mapping[str, tuple[str, ...]] = {
+ROLE_NAMES: Mapping[str, Sequence[str]] = {
     "sentence1": [
         "sentence1",
         "sent1",
@@ -168,7 +168,7 @@ ROLE_NAMES: Mapping[str, tuple[str, ...]] = {
         "라벨",
         "标签",
     ],
-}  # type: ignore[assignment]
+}
 
 _ROLE_OF_NAME = {name: role for role, names in ROLE_NAMES.items() for name in names}
 

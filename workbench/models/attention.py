@@ -54,8 +54,8 @@ def packed_attention(
     for length, count in _runs(packed_lengths):
         end = start + length * count
         # (1, heads, count * length, width) -> (count, heads, length, width), a view for query, key and value alike
-        group = [x[0, :, start:end].view(heads, count, length, width).transpose(0, 1) for x in (query, key, value)]
-        attended = functional.scaled_dot_product_attention(*group, dropout_p=dropout, scale=scaling)
+        q, k, v = (x[0, :, start:end].view(heads, count, length, width).transpose(0, 1) for x in (query, key, value))
+        attended = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
         parts.append(attended.transpose(1, 2).reshape(count * length, heads, width))
         start = end
     return torch.cat(parts).unsqueeze(0), None

@@ -23,7 +23,8 @@ def build_scratch(texts: Sequence[str], seed: int) -> Transformer:
     """
     tokenizer = learn_word_pieces(texts, SCRATCH_VOCAB_SIZE)
     wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=SCRATCH_INFO.max_seq_length, **_SPECIAL)
-    config = BertConfig(vocab_size=tokenizer.get_vocab_size(), pad_token_id=0, attention_probs_dropout_prob=0.0, **SCRATCH_SHAPE)
+    config = BertConfig(vocab_size=tokenizer.get_vocab_size(), pad_token_id=0, attention_probs_dropout_prob=0.0)
+    config.update(dict(SCRATCH_SHAPE))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         # With the pooler that nobody uses, since other readers expect its weights and warn of their absence.

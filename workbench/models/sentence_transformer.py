@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -100,8 +100,9 @@ class SentenceTransformer(nn.Sequential):
     def get_sentence_embedding_dimension(self) -> int:
         """Return the width of the vectors that `encode` returns."""
         for module in reversed(list(self)):
-            if hasattr(module, "get_sentence_embedding_dimension"):
-                width = int(module.get_sentence_embedding_dimension())
+            measure: Any = getattr(module, "get_sentence_embedding_dimension", None)
+            if measure is not None:
+                width = int(measure())
                 return min(width, self.truncate_dim) if self.truncate_dim else width
         return self.encoder.get_word_embedding_dimension()
 
@@ -123,13 +124,6 @@ class SentenceTransformer(nn.Sequential):
             raise ModelError("The network hands on no sentence vector; add a Pooling layer.", field="layers")
         return features
 
-    @overload
-    def encode(
-        self, texts: str | Sequence[str], *, convert_to_tensor: Literal[False] = ..., **options: Any
-    ) -> NDArray[np.float32]: ...
-    @overload
-    def encode(self, texts: str | Sequence[str], *, convert_to_tensor: Literal[True], **options: Any) -> Tensor: ...
-
     def encode(
         self,
         texts: str | Sequence[str],
@@ -140,7 +134,7 @@ class SentenceTransformer(nn.Sequential):
         prompt_name: str | None = None,
         show_progress_bar: bool | None = None,
         convert_to_tensor: bool = False,
-    ) -> NDArray[np.float32] | Tensor:
+    ) -> Any:
         """Return the sentence vectors of texts, in the order given.
 
         Equal texts are computed once, and texts of like length together. The model's training mode is left as it was.
@@ -156,7 +150,7 @@ class SentenceTransformer(nn.Sequential):
             convert_to_tensor: Whether to return a tensor on the model's device instead of an array.
 
         Returns:
-            float32 (number of texts, width); (width,) for one string.
+            float32 (number of texts, width); (width,) for one string. An array, or a tensor if asked for.
 
         Raises:
             ConfigError: If a text is no string, or there is no such prompt.

@@ -176,8 +176,8 @@ class Transformer(Layer):
         finally:
             self.train(was_training)
         wanted = torch.cat([features["token_embeddings"].squeeze(0) for features in single])
-        error = (packed - wanted).abs().max() / wanted.abs().max().clamp(min=1e-6)
-        return float(error) if torch.isfinite(error) else float("inf")
+        difference = (packed - wanted).abs().max() / wanted.abs().max().clamp(min=1e-6)
+        return float(difference) if torch.isfinite(difference) else float("inf")
 
     def save(self, folder: Path) -> None:
         """Write weights, tokenizer and configs to the model's root."""

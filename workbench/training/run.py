@@ -237,7 +237,10 @@ class _Progress(TrainerCallback):
     def on_log(self, args: Any, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any) -> None:
         """Hand a point of the loss curve on."""
         if logs and "loss" in logs:
-            point = {"step": state.global_step, "epoch": round(state.global_step / self._steps_per_epoch, 4)}
+            point: dict[str, float | None] = {
+                "step": state.global_step,
+                "epoch": round(state.global_step / self._steps_per_epoch, 4),
+            }
             for name in ("loss", "learning_rate", "grad_norm"):
                 value = logs.get(name)
                 point[name] = float(value) if value is not None and np.isfinite(value) else None
