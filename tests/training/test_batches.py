@@ -10,7 +10,7 @@ from workbench.losses import build_loss
 from workbench.models import SentenceTransformer
 from workbench.recipe import KINDS, LOSSES, LossSpec
 from workbench.training.batch import Batch, Collate
-from workbench.training.embed import Padding, backward_in_chunks, embed
+from workbench.training.embedding import Padding, backward_in_chunks, embed
 from workbench.training.sampler import ShuffledBatches
 from workbench.training.tokens import Tokens
 

@@ -215,10 +215,11 @@ def test_a_base_with_layers_of_its_own_keeps_their_weights(
         ({"device": "cuda"}, "asks for a CUDA GPU"),
         ({"device": "mps"}, "asks for an Apple GPU"),
         ({"device": "cpu", "precision": "fp16"}, "fp16 needs a CUDA GPU"),
+        ({"device": "cuda", "devices": 2}, "several GPUs at once is not supported"),
     ],
 )
 def test_a_device_that_is_not_there(settings: dict, message: str) -> None:
-    if settings["device"] == "cuda" and torch.cuda.is_available():
+    if settings == {"device": "cuda"} and torch.cuda.is_available():
         pytest.skip("this machine has a CUDA GPU")
     if settings["device"] == "mps" and torch.backends.mps.is_available():
         pytest.skip("this machine has an Apple GPU")

@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "Batch": "workbench.training.batch",
         "Listener": "workbench.training.listener",
         "TrainingResult": "workbench.training.run",
-        "embed": "workbench.training.embed",
+        "embed": "workbench.training.embedding",
         "run_training": "workbench.training.run",
     },
 )

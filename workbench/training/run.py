@@ -320,6 +320,10 @@ def choose_device(config: TrainingConfig) -> torch.device:
     Raises:
         ConfigError: If the machine has no such device, or it cannot compute in the precision asked for.
     """
+    if config.devices > 1:
+        raise ConfigError(
+            f"`devices` {config.devices}: training on several GPUs at once is not supported yet; use 1.", field="devices"
+        )
     name = config.device.partition(":")[0]
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

@@ -12,7 +12,7 @@ from transformers import Trainer
 from workbench.losses import Loss
 from workbench.models import SentenceTransformer
 from workbench.training.batch import Batch, Collate
-from workbench.training.embed import Padding, backward_in_chunks, embed
+from workbench.training.embedding import Padding, backward_in_chunks, embed
 from workbench.training.sampler import ShuffledBatches
 
 

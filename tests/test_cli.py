@@ -1,0 +1,233 @@
+"""The commands: exit codes, one sentence when something is wrong, JSON on the last line; and the whole way with a tiny encoder."""
+
+import csv
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workbench.cli import build_parser, main, parse_columns, parse_scale
+from workbench.errors import ConfigError
+
+Run = Callable[..., tuple[int, dict, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command with --json in this process; returns exit code, the JSON and what was said on stderr."""
+
+    def command(*words: object) -> tuple[int, dict, str]:
+        capsys.readouterr()
+        code = main([*map(str, words), "--json"])
+        printed = capsys.readouterr()
+        return code, json.loads(printed.out.strip().splitlines()[-1]), printed.err
+
+    return command
+
+
+@pytest.fixture
+def data(tmp_path: Path, sentences: list[str]) -> Path:
+    path = tmp_path / "pairs.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["sentence1", "sentence2", "score"])
+        writer.writerows([sentences[index], sentences[index + 100], index % 6] for index in range(100))
+    return path
+
+
+def test_the_whole_way(run: Run, data: Path, tiny_bert: Path, home: Path, tmp_path: Path) -> None:
+    words = [
+        "--layers",
+        "pooling:mean,dense:16:tanh",
+        "--epochs",
+        "1",
+        "--batch-size",
+        "16",
+        "--test-fraction",
+        "0.5",
+        "--device",
+        "cpu",
+    ]
+    code, trained, said = run("train", data, "--base", tiny_bert, *words, "--output", tmp_path / "out")
+    assert code == 0, said
+    assert trained["status"] == "completed" and trained["steps"] == 3 and trained["primary_metric"] == "spearman_cosine"
+    assert set(trained["metrics"]) == {"before", "after"} and trained["padding_fraction"] == 0.0
+    assert set(trained["verdict"]) == {"outcome", "metric", "before", "after", "difference", "interval", "rows", "sentence"}
+    assert trained["verdict"]["rows"] == 50 and "step" in said
+    assert (tmp_path / "out" / "modules.json").is_file()
+    assert not list((tmp_path / "out").rglob("*.bin"))
+
+    code, listed, _ = run("runs", "list")
+    (entry,) = listed["runs"]
+    assert code == 0 and set(entry) == {"run_id", "name", "kind", "status", "created", "metrics"}
+    run_id = trained["run_id"]
+    assert run("runs", "show", run_id)[1]["status"] == "completed"
+
+    code, matrix, _ = run("similarity", run_id, "pay it", "move it", "pay it")
+    assert code == 0 and matrix["matrix"][0][2] == pytest.approx(1.0, abs=1e-6) and len(matrix["texts"]) == 3
+
+    code, measured, said = run("evaluate", tmp_path / "out", data, "--against", tiny_bert)
+    assert code == 0 and measured["rows"] == 100 and "spearman_cosine" in measured["metrics"]
+    assert measured["verdict"]["outcome"] in {"better", "worse", "no_clear_difference"}
+
+    (tmp_path / "texts.txt").write_text("pay it\nmove it\n", encoding="utf-8")
+    code, encoded, _ = run("encode", run_id, tmp_path / "texts.txt", "--output", tmp_path / "v.npy", "--normalize")
+    vectors = np.load(tmp_path / "v.npy")
+    assert code == 0 and vectors.shape == (2, 16) == (encoded["rows"], encoded["width"])
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
+    run("encode", run_id, data, "--column", "sentence1", "--output", tmp_path / "c.npy")
+    assert np.load(tmp_path / "c.npy").shape == (100, 16)
+
+    code, script, _ = run("script", run_id, "--data", tmp_path / "parts")
+    assert code == 0
+    compile(script["program"], "program.py", "exec")
+    assert "models.Dense(width, 16" in script["program"] and (tmp_path / "parts" / "train.csv").is_file()
+
+    recipe = home / "runs" / run_id / "recipe.json"
+    code, again, said = run("train", "--recipe", recipe, "--max-steps", "1", "--name", "again")
+    assert code == 0 and again["steps"] == 1, said
+    assert run("runs", "rename", run_id, "--name", "first")[1]["name"] == "first"
+    assert run("runs", "delete", run_id)[1]["deleted"] is True
+    assert [entry["name"] for entry in run("runs", "list")[1]["runs"]] == ["again"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["train"], "needs DATA"),
+        (["train", "DATA"], "needs `--base"),
+        (["train", "DATA", "--base", "./nowhere"], "no base model './nowhere'"),
+        (["train", "DATA", "--base", "someone/model"], "Hub cannot be reached"),
+        (["train", "nothing.csv", "--base", "BASE"], "There is no file"),
+        (["train", "EMPTY", "--base", "BASE"], "is empty"),
+        (["train", "ONE", "--base", "BASE"], "only one column"),
+        (
+            ["train", "WORDS", "--base", "BASE", "--columns", "sentence1=sentence1,sentence2=sentence2,score=score"],
+            "a score is a number",
+        ),
+        (["train", "DATA", "--base", "BASE", "--layers", "dense:16"], "put a Pooling layer between"),
+        (["train", "DATA", "--base", "BASE", "--layers", "pooling:middle"], "one or several different ones of cls"),
+        (["train", "DATA", "--base", "BASE", "--loss", "TripletLoss"], "trains on triplets"),
+        (["train", "DATA", "--base", "BASE", "--loss", "Magic"], "no loss 'Magic'"),
+        (["train", "DATA", "--base", "BASE", "--epochs", "many"], "`--epochs` must be a number"),
+        (["train", "DATA", "--base", "BASE", "--device", "gpu"], "`device` must be"),
+        (["train", "DATA", "--base", "BASE", "--max-seq-length", "9999"], "takes 64 at most"),
+        (["train", "DATA", "--base", "BASE", "--columns", "a"], "--columns"),
+        (["train", "DATA", "--base", "BASE", "--score-scale", "five"], "LOW-HIGH"),
+        (["train", "--recipe", "nothing.json"], "cannot be read"),
+        (["train", "DATA", "--base", "BASE", "--output", "FULL"], "not empty"),
+        (["evaluate", "scratch", "DATA"], "no weights before it is trained"),
+        (["evaluate", "BASE", "nothing.csv"], "There is no file"),
+        (["similarity", "20200101-000000-aaaa", "a"], "20200101-000000-aaaa"),
+        (["encode", "BASE", "DATA", "--output", "no/folder/v.npy"], "there is no folder"),
+        (["encode", "BASE", "DATA", "--column", "text", "--output", "v.npy"], "no column 'text'"),
+        (["runs", "show"], "needs a RUN_ID"),
+        (["runs", "stop", "20200101-000000-aaaa"], "20200101-000000-aaaa"),
+        (["runs", "show", "../../etc"], "etc"),
+        (["script", "20200101-000000-aaaa"], "20200101-000000-aaaa"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_exit_code_2(
+    words: list[str],
+    sentence: str,
+    run: Run,
+    data: Path,
+    tiny_bert: Path,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "one.csv").write_text("text\nhello there\nhow are you\n")
+    lines = "\n".join(f"first text {index},second text {index},alike" for index in range(20))
+    (tmp_path / "words.csv").write_text(f"sentence1,sentence2,score\n{lines}\n")
+    names = {
+        "DATA": data,
+        "BASE": tiny_bert,
+        "EMPTY": "empty.csv",
+        "ONE": "one.csv",
+        "WORDS": "words.csv",
+        "FULL": tiny_bert,
+    }
+    code, answer, said = run(*[names.get(word, word) for word in words])
+    assert code == 2
+    assert sentence in answer["error"] and sentence in said
+    assert "Traceback" not in said and len(said.strip().splitlines()) == 1
+    assert not (home / "runs").exists() or not list((home / "runs").iterdir()), "nothing was queued"
+
+
+@pytest.mark.parametrize("words", [["nothing"], [], ["train", "--speed", "9"], ["runs", "explode"]])
+def test_wrong_options_are_one_sentence_too(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert len(said.strip().splitlines()) == 1 and "--help" in said
+
+
+def test_check(run: Run, data: Path, tmp_path: Path) -> None:
+    code, report, _ = run("check", data)
+    assert code == 0 and report["usable"] and (report["rows"], report["kind"]) == (100, "scored_pairs")
+    (tmp_path / "bad.csv").write_text("a\n1\n")
+    code, report, _ = run("check", tmp_path / "bad.csv", "--full")
+    assert code == 2 and not report["usable"] and report["issues"][0]["severity"] == "error"
+
+
+def test_doctor(run: Run, home: Path) -> None:
+    code, answer, _ = run("doctor")
+    assert code == 0 and answer["versions"]["torch"] and answer["devices"][0]["name"] == "cpu"
+    assert "scratch" in answer["bases"] and answer["home"]["path"] == str(home.resolve())
+
+
+def test_every_command_takes_home_and_json() -> None:
+    import argparse
+
+    (commands,) = (action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
+    for name, parser in commands.choices.items():
+        options = {option for action in parser._actions for option in action.option_strings}
+        assert {"--home", "--json"} <= options, name
+
+
+def test_columns_and_scales() -> None:
+    assert parse_columns("sentence1=a, sentence2 = b c,score=d") == {"sentence1": "a", "sentence2": "b c", "score": "d"}
+    assert parse_scale("1-5") == (1, 5) and parse_scale("-1-1") == (-1, 1) and parse_scale(None) is None
+    with pytest.raises(ConfigError):
+        parse_scale("5")
+
+
+def test_a_mistake_of_ours_is_a_sentence_and_a_log(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import workbench.doctor
+
+    def broken(home: Path) -> dict:
+        raise KeyError("oops")
+
+    monkeypatch.setattr(workbench.doctor, "examine", broken)
+    code, answer, said = run("doctor")
+    assert code == 1 and "made a mistake" in answer["error"] and "Traceback" not in said
+    assert "Traceback" in (home / "errors.log").read_text()
+
+
+def test_a_port_in_use_is_one_sentence(home: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        words = [sys.executable, "app.py", "--port", str(taken.getsockname()[1]), "--home", str(home)]
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[1], env=os.environ.copy()
+        )
+    assert done.returncode == 2
+    assert "--port" in done.stderr and "Traceback" not in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_public_address_needs_a_password(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, answer, _ = run("ui", "--host", "0.0.0.0")
+    assert code == 2 and "--auth USER:PASSWORD" in answer["error"]
+    code, answer, _ = run("ui", "--auth", "nopassword")
+    assert code == 2 and "USER:PASSWORD" in answer["error"]
