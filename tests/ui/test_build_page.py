@@ -248,7 +248,9 @@ def test_a_wrong_value_is_marked_and_described_and_not_saved(build, home):
     field.fill("many")
     expect(field).to_have_attribute("aria-invalid", "true")
     first = field.get_attribute("aria-describedby").split()[0]
-    expect(build.locator(f"#{first}")).to_contain_text("`out_features` of Dense must be a whole number from 1 up to 65536, got 'many'.")
+    expect(build.locator(f"#{first}")).to_contain_text(
+        "`out_features` of Dense must be a whole number from 1 up to 65536, got 'many'."
+    )
     expect(field).to_have_value("many")
     expect(build.locator(".wb-end-words")).to_contain_text("It is not saved")
     settled(build)
@@ -262,7 +264,9 @@ def test_markup_that_somebody_types_stays_text(build, home):
     add(build, "Dense")
     field = layer(build, 3).get_by_label("Out features")
     field.fill("<img src=x onerror=window.hit=1>${window.hit=1}{{7}}")
-    expect(layer(build, 3).locator(".wb-field-problem").first).to_contain_text("<img src=x onerror=window.hit=1>${window.hit=1}{{7}}")
+    expect(layer(build, 3).locator(".wb-field-problem").first).to_contain_text(
+        "<img src=x onerror=window.hit=1>${window.hit=1}{{7}}"
+    )
     assert build.evaluate("window.hit") is None
     expect(build.locator(".wb-stack img")).to_have_count(0)
 
@@ -375,7 +379,8 @@ def test_what_another_tab_changed_is_shown_on_return(build, home):
     epoch = build.locator(".wb-stack").get_attribute("data-epoch")
     tab = build.get_by_role("tab", name="Data", exact=True)
     tab.click()
-    build.get_by_role("tab", name="Build", exact=True).click()
+    with build.expect_response(lambda response: "queue/data" in response.url):
+        build.get_by_role("tab", name="Build", exact=True).click()
     settled(build)
     expect(build.locator(".wb-stack")).to_have_attribute("data-epoch", epoch)
     tab.click()
@@ -385,15 +390,30 @@ def test_what_another_tab_changed_is_shown_on_return(build, home):
     expect(build.locator(".wb-stack")).not_to_have_attribute("data-epoch", epoch)
 
 
-def test_a_lost_answer_is_asked_for_again(build, home, watch):
-    watch.allowed += ["queue/join", "Failed to load resource", "net::ERR", "Failed to fetch", "Could not"]
+def test_a_lost_answer_is_asked_for_again(build, home):
+    """The request seems to go through, but no answer ever comes."""
     build.clock.install()
-    build.route("**/queue/join*", lambda route: route.abort())
-    add(build, "Normalize")
+    build.route("**/queue/join*", lambda route: route.fulfill(json={"event_id": "lost"}))
+    with build.expect_response("**/queue/join*"):
+        add(build, "Normalize")
     expect(build.locator(".wb-stack")).to_have_attribute("data-state", "saving")
     build.unroute("**/queue/join*")
     build.clock.fast_forward(7000)
     build.clock.resume()
+    settled(build)
+    assert_saved(home, "pooling:mean,normalize")
+
+
+def test_an_edit_made_while_the_server_was_away_survives_the_reload(build, home, watch):
+    """Gradio reloads the page by itself once the server is back."""
+    watch.allowed += ["Failed to load resource", "Failed to fetch"]
+    build.route("**/queue/join*", lambda route: route.abort())
+    build.evaluate("window.before = true")
+    add(build, "Normalize")
+    build.wait_for_function("window.before === undefined")
+    build.unroute("**/queue/join*")
+    build.reload()
+    kinds(build, "Transformer", "Pooling", "Normalize")
     settled(build)
     assert_saved(home, "pooling:mean,normalize")
 
@@ -425,7 +445,11 @@ def tiny_sentence_folder(tmp_path, tiny_bert):
     ]
     configs = {
         "modules.json": modules,
-        "1_Pooling/config.json": {"word_embedding_dimension": 32, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False},
+        "1_Pooling/config.json": {
+            "word_embedding_dimension": 32,
+            "pooling_mode_cls_token": True,
+            "pooling_mode_mean_tokens": False,
+        },
         "2_Dense/config.json": {
             "in_features": 32,
             "out_features": 16,

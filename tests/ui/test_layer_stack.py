@@ -176,6 +176,12 @@ def test_what_python_writes_it_reads_back():
     assert (read.epoch, read.rev, read.base, read.saved) == (10**15 + 1, 0, "tiny", "--base tiny")
 
 
+def test_a_document_may_give_way_to_edits_it_did_not_know_of():
+    layers = [LayerSpec("transformer")]
+    assert write_document("tiny", layers, "", 5, only_after=2)["replaces"] == {"epoch": 5, "rev": 2}
+    assert write_document("tiny", layers, "", 5)["replaces"] is None
+
+
 def test_a_later_document_has_a_higher_epoch():
     first = write_document("tiny", [LayerSpec("transformer")], "")
     assert write_document("tiny", [LayerSpec("transformer")], "", first["epoch"])["epoch"] > first["epoch"]

@@ -271,7 +271,9 @@ def fail(document: Document, message: str) -> dict[str, Any]:
     }
 
 
-def write_document(base: str, layers: Iterable[LayerSpec], saved: str, after: int = 0) -> dict[str, Any]:
+def write_document(
+    base: str, layers: Iterable[LayerSpec], saved: str, after: int = 0, only_after: int | None = None
+) -> dict[str, Any]:
     """Return a document that replaces the one the browser holds.
 
     Args:
@@ -279,6 +281,7 @@ def write_document(base: str, layers: Iterable[LayerSpec], saved: str, after: in
         layers: The encoder first.
         saved: The command line of the draft.
         after: Epoch of the document to be replaced.
+        only_after: Replace it only if no edit came after this `rev` of it; None replaces it in any case.
     """
     # Milliseconds keep rising over restarts of the server, which would otherwise count from zero again.
     epoch = max(time.time_ns() // 10**6, after + 1)
@@ -287,5 +290,6 @@ def write_document(base: str, layers: Iterable[LayerSpec], saved: str, after: in
         "rev": 0,
         "base": base,
         "saved": saved,
+        "replaces": None if only_after is None else {"epoch": after, "rev": only_after},
         "layers": [{"id": f"layer-{index}", **layer.to_dict()} for index, layer in enumerate(layers)],
     }

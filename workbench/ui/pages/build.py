@@ -10,7 +10,14 @@ import gradio as gr
 
 from workbench.errors import ModelError, WorkbenchError
 from workbench.recipe import ArchitectureSpec, EncoderInfo, LayerSpec, parse_layers
-from workbench.ui.components.layer_stack import acknowledge, create_layer_stack, fail, read_document, write_document
+from workbench.ui.components.layer_stack import (
+    Document,
+    acknowledge,
+    create_layer_stack,
+    fail,
+    read_document,
+    write_document,
+)
 from workbench.ui.components.notice import create_notice, notice
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft, load_draft, update_draft
@@ -152,15 +159,18 @@ class _Handlers:
 
     def on_load(self) -> dict[Any, Any]:
         """Show the draft."""
-        return self._show(load_draft(self.context.home), 0)
+        return self._show(load_draft(self.context.home))
 
     def on_select(self, value: Any) -> dict[Any, Any]:
         """Show the draft if another tab changed it; what stands on this one and is not saved yet is left alone."""
         draft = load_draft(self.context.home)
         document = read_document(value)
-        if document.saved == command_line(draft.base, draft.architecture):
+        known = {document.saved}
+        if document.complete:
+            known.add(command_line(document.base, document.architecture))
+        if not document.epoch or command_line(draft.base, draft.architecture) in known:
             return {self.parts["facts"]: gr.skip()}
-        return self._show(draft, document.epoch)
+        return self._show(draft, document, gently=True)
 
     def on_edit(self, value: Any) -> dict[Any, Any]:
         """Check what stands on the page and save it."""
@@ -190,7 +200,7 @@ class _Handlers:
             kept = f" The layers still belong to {document.base}." if document.base else ""
             return {self.parts["facts"]: notice(error.message + kept, "error")}
         draft = update_draft(self.context.home, base=wanted, architecture=own_layers(info))
-        return self._show(draft, document.epoch)
+        return self._show(draft, document)
 
     def on_preset(self, title: str, value: Any) -> dict[Any, Any]:
         """Replace the layers after the encoder."""
@@ -198,7 +208,7 @@ class _Handlers:
         base = document.base or load_draft(self.context.home).base
         encoder = document.blocks[0].spec
         draft = update_draft(self.context.home, base=base, architecture=ArchitectureSpec((encoder, *parse_layers(PRESETS[title]))))
-        return self._show(draft, document.epoch)
+        return self._show(draft, document)
 
     def on_search(self, query: str) -> dict[Any, Any]:
         """Look for encoders on the Hub."""
@@ -217,9 +227,11 @@ class _Handlers:
         choices = [(f"{entry.name} · {entry.description}", entry.name) for entry in entries]
         return {note: notice(""), found: gr.Radio(choices=choices, value=None, visible=True)}
 
-    def _show(self, draft: Draft, after: int) -> dict[Any, Any]:
+    def _show(self, draft: Draft, before: Document | None = None, gently: bool = False) -> dict[Any, Any]:
+        """Return the updates that show a draft in place of what stood there, `gently`: unless it was edited meanwhile."""
         line = command_line(draft.base, draft.architecture)
-        value = write_document(draft.base, draft.architecture.layers, line, after)
+        after, rev = (before.epoch, before.rev) if before else (0, 0)
+        value = write_document(draft.base, draft.architecture.layers, line, after, rev if gently else None)
         document = read_document(value)
         try:
             ack = acknowledge(document, self.context.describe_base(draft.base), line)

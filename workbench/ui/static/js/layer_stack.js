@@ -3,6 +3,7 @@
 const root = element.querySelector(".wb-stack");
 const KINDS = new Map((props.kinds || []).map((entry) => [entry.kind, entry]));
 const PREFIX = props.prefix;
+const STASH = `workbench:${PREFIX}`;
 const ANSWER_MS = 6000;
 const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -441,8 +442,33 @@ function drop(cancelled) {
 }
 
 // ---------------------------------------------------------------- the line to Python
+// When the server was away, Gradio reloads the page by itself; what was not saved until then comes back from here.
+function stash() {
+  try {
+    if (doc && (sent !== null || dirty)) window.sessionStorage.setItem(STASH, JSON.stringify(doc));
+    else window.sessionStorage.removeItem(STASH);
+  } catch (error) {
+    // Storage may be switched off; then only a reload in the middle of an edit loses it.
+  }
+}
+
+function unstash() {
+  let kept = null;
+  try {
+    kept = JSON.parse(window.sessionStorage.getItem(STASH));
+  } catch (error) {
+    return false;
+  }
+  // Edits of another base, or of a draft that has changed since, are out of date.
+  if (!kept || kept.base !== doc.base || kept.saved !== doc.saved || !Array.isArray(kept.layers)) return false;
+  clear();
+  doc.layers = kept.layers.filter((layer) => layer && KINDS.has(layer.kind));
+  return true;
+}
+
 function pump() {
   window.clearTimeout(timer);
+  stash();
   if (sent === null && !dirty) {
     root.dataset.state = doc ? "ready" : "loading";
     return;
@@ -461,31 +487,51 @@ function pump() {
   }, ANSWER_MS);
 }
 
-function load(value) {
-  if (drag) drop(true);
+function clear() {
   for (const card of cards.values()) card.item.remove();
   cards.clear();
+}
+
+function load(value) {
+  if (drag) drop(true);
+  clear();
   doc = JSON.parse(JSON.stringify(value));
   doc.layers = doc.layers.filter((layer) => KINDS.has(layer.kind));
   answer = null;
   told = "";
-  // A snapshot of the old document may still be on its way and be saved after this one: send this one again.
-  dirty = sent !== null;
+  dirty = false;
   render();
+}
+
+// Whether a document from Python takes the place of this one. One with `replaces` gives way to edits it did not know of.
+function isNews(value) {
+  if (!value || !Array.isArray(value.layers)) return false;
+  if (doc === null) return true;
+  if (value.epoch <= doc.epoch) return false;
+  const known = value.replaces;
+  return !known || (known.epoch === doc.epoch && known.rev === doc.rev && sent === null && !dirty && !drag);
 }
 
 function receive() {
   const value = props.value;
-  if (value && Array.isArray(value.layers) && value.epoch > (doc ? doc.epoch : -1)) load(value);
+  const first = doc === null;
+  const replaced = isNews(value);
+  if (replaced) load(value);
+  if (doc === null) return;
   const ack = props.ack;
-  if (!doc || !ack) return;
-  if (sent && ack.epoch === sent.epoch && ack.rev === sent.rev) sent = null;
-  if (ack.epoch === doc.epoch) {
+  if (ack && sent && ack.epoch === sent.epoch && ack.rev === sent.rev) sent = null;
+  if (ack && ack.epoch === doc.epoch) {
     if (typeof ack.saved === "string") doc.saved = ack.saved;
     if (ack.rev === doc.rev) {
       answer = ack;
       paint();
     }
+  }
+  if (replaced && (!first || unstash())) {
+    // A snapshot of the old document may have been saved after the new one: what is shown has the last word.
+    doc.rev += 1;
+    dirty = true;
+    render();
   }
   pump();
 }
