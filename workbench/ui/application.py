@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     import gradio as gr
 
-    from workbench.ui.blocks import create_blocks
+    from workbench.ui.blocks import TAB_SCRIPT, create_blocks
     from workbench.ui.theme import create_theme
     from workbench.ui.uploads import prune_uploads
 
@@ -74,13 +74,14 @@ def create_app(settings: Settings) -> FastAPI:
         create_blocks(context),
         path="/",
         theme=create_theme(),
-        head=stylesheet_link(),
+        head=stylesheet_link() + TAB_SCRIPT,
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
         show_error=True,
         pwa=False,
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
         max_file_size=LONGEST_UPLOAD,
         favicon_path=str(STATIC / "favicon.svg"),
     )

@@ -23,6 +23,9 @@ from workbench.ui.quick_start import quick_start
 
 PRODUCT = "Embedding Workbench"
 CLAIM = "Fine-tune a sentence encoder on your own pairs, and see whether it got better."
+TAB_SCRIPT = "<script>window.workbenchTab = new URL(window.location.href).searchParams.get('tab') || '';</script>"
+"""Reads which tab the address names before Gradio starts: opening the first tab already writes the address anew."""
+
 TABS = ("build", "data", "train", "runs", "playground")
 
 
@@ -73,7 +76,8 @@ class _Page:
         listed = list_outputs(self.runs)
         timer = self.runs["timer"]
 
-        blocks.load(guarded(self.on_open), None, [self.tabs], **quiet)
+        wanted = gr.Textbox(visible=False)
+        blocks.load(guarded(self.on_open), [wanted], [self.tabs], js="() => window.workbenchTab", **quiet)
         blocks.load(guarded(self.on_flow), None, flow, **quiet)
         blocks.load(guarded(self.on_data), None, data, **quiet)
         blocks.load(guarded(self.on_train), None, form, **quiet)
@@ -105,10 +109,9 @@ class _Page:
         self.runs["copied"].then(guarded(self.on_flow), None, flow, **quiet)
         self.runs["deleted"].then(guarded(self.on_flow), None, flow, **quiet)
 
-    def on_open(self, request: gr.Request) -> gr.Tabs:
-        """Open the tab that the address names."""
-        tab = request.query_params.get("tab", "")
-        return gr.Tabs(selected=tab if tab in TABS else TABS[0])
+    def on_open(self, tab: str | None) -> Any:
+        """Open the tab that the address named; without one, leave the page where the user may already have gone."""
+        return gr.Tabs(selected=tab) if tab in TABS else gr.skip()
 
     def on_flow(self) -> dict[str, Any]:
         """Show how far each step is."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
 import sys
 import threading
@@ -33,6 +35,7 @@ def serve(settings: Settings, open_browser: bool = False) -> None:
         url = address(settings.host, listener.getsockname()[1])
         config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS)
         server = uvicorn.Server(config)
+        logging.getLogger("uvicorn.error").addFilter(_is_no_farewell)
         listener.listen(128)
         sys.stdout.write(f"Workbench on {url}  (home: {settings.home}; Ctrl-C ends it, runs go on)\n")
         sys.stdout.flush()
@@ -47,6 +50,12 @@ def address(host: str, port: int) -> str:
     """Return the URL to open for a bind address."""
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{name}:{port}"
+
+
+def _is_no_farewell(record: logging.LogRecord) -> bool:
+    """Leave out what uvicorn logs, with a traceback, about the open pages it has cut off at the end."""
+    cut_off = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cut_off and "graceful shutdown exceeded" not in record.getMessage()
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -85,7 +85,7 @@ def create_data_page(context: Context) -> dict[str, gr.components.Component]:
                         min_width=240,
                     )
                     parts["scale"] = gr.Dropdown(
-                        label="Score range", choices=list(SCALE_CHOICES), value="auto", elem_id="data-scale", min_width=140
+                        label="Score scale", choices=list(SCALE_CHOICES), value="auto", elem_id="data-scale", min_width=140
                     )
                 with gr.Row(visible=False) as custom:
                     parts["low"] = gr.Number(label="Lowest score", value=0, elem_id="data-scale-low", min_width=120)
@@ -117,8 +117,8 @@ def create_data_page(context: Context) -> dict[str, gr.components.Component]:
         elem_id="data-allow-leaking",
     )
     # Tokens of uploads are held by the browser: the server forgets its sessions when it restarts.
-    parts["token"] = gr.Textbox(visible=False)
-    parts["test_token"] = gr.Textbox(visible=False)
+    parts["token"] = gr.Textbox(value="", visible=False)
+    parts["test_token"] = gr.Textbox(value="", visible=False)
     parts["used"] = gr.Number(visible=False, value=0)
     parts["review"], parts["custom"], parts["tables"] = review, custom, tables
     _wire(context, parts)
@@ -287,7 +287,7 @@ class _Handlers:
             return self.updates({"summary": notice("Upload a file first, or take the sample data.", "warning")})
         try:
             wanted = scale_of(scale, low, high) if "score" in SHAPES[shape] else None
-            draft = use_dataset(self.context, token, mapping_of(shape, columns), wanted, test_token)
+            draft = use_dataset(self.context, token, mapping_of(shape, columns), wanted, test_token or "")
         except Exception as error:
             return self.updates({"summary": notice(sentence(error), "error")})
         chosen = {

@@ -15,10 +15,7 @@ detail.setAttribute("role", "status");
 detail.hidden = true;
 let plots = [];
 
-function isDark() {
-  const [red, green, blue] = (getComputedStyle(document.body).backgroundColor.match(/\d+/g) || [255, 255, 255]).map(Number);
-  return red + green + blue < 384;
-}
+const isDark = () => document.querySelector(".dark") !== null;
 
 function shorten(text) {
   return text.length > 26 ? `${text.slice(0, 25)}…` : text;
@@ -95,7 +92,7 @@ function render() {
           colorbar: { thickness: 10, len: 0.9, outlinewidth: 0, tickfont: { size: 11 } },
           texttemplate: texts.length <= 8 && !narrow ? "%{z:.2f}" : undefined,
           textfont: { size: 11 },
-          hovertemplate: "%{y} × %{x}: %{z:.3f}<extra></extra>",
+          hovertemplate: "cosine %{z:.3f}<extra></extra>",
         },
       ],
       {

@@ -135,6 +135,7 @@ function addLoss(points) {
   const x = points.map((point) => point.step);
   const y = points.map((point) => point.loss);
   if (lossChart.drawn) {
+    if (lossChart.plot.data[0].mode !== "lines") Plotly.restyle(lossChart.plot, { mode: "lines" }, [0]);
     Plotly.extendTraces(lossChart.plot, { x: [x], y: [y] }, [0]);
   } else {
     draw(lossChart, [{ x, y, type: "scatter", mode: x.length > 1 ? "lines" : "lines+markers", line: { color: accent(), width: 1.5 }, name: "loss" }], layout("loss"));
