@@ -249,7 +249,7 @@ def test_a_wrong_value_is_marked_and_described_and_not_saved(build, home):
     expect(field).to_have_attribute("aria-invalid", "true")
     first = field.get_attribute("aria-describedby").split()[0]
     expect(build.locator(f"#{first}")).to_contain_text(
-        "`out_features` of Dense must be a whole number from 1 up to 65536, got 'many'."
+        "out_features of Dense must be a whole number from 1 up to 65536, got 'many'."
     )
     expect(field).to_have_value("many")
     expect(build.locator(".wb-end-words")).to_contain_text("It is not saved")
@@ -416,6 +416,14 @@ def test_an_edit_made_while_the_server_was_away_survives_the_reload(build, home,
     kinds(build, "Transformer", "Pooling", "Normalize")
     settled(build)
     assert_saved(home, "pooling:mean,normalize")
+
+
+def test_the_palette_stays_in_sight_while_a_long_stack_is_scrolled(build):
+    for _ in range(4):
+        add(build, "Dense")
+    settled(build)
+    layer(build, 6).scroll_into_view_if_needed()
+    expect(build.get_by_role("button", name="Add LayerNorm", exact=True)).to_be_in_viewport()
 
 
 def test_touch_targets_and_width_on_a_narrow_screen(build):

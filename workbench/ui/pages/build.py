@@ -63,9 +63,10 @@ def create_build_page(context: Context) -> dict[str, Any]:
                 parts["search"] = gr.Button("Search", elem_id="build-hub-search")
                 parts["hub_note"] = create_notice(elem_id="build-hub-note")
                 parts["found"] = gr.Radio(label="Found", choices=[], visible=False, elem_id="build-hub-found")
-            gr.Markdown("#### Start from a preset", elem_id="build-presets")
-            for number, title in enumerate(PRESETS, 1):
-                parts[f"preset{number}"] = gr.Button(title, elem_id=f"build-preset-{number}", elem_classes=["wb-preset"])
+            with gr.Column(elem_classes=["wb-presets"]):
+                gr.Markdown("#### Start from a preset", elem_id="build-presets")
+                for number, title in enumerate(PRESETS, 1):
+                    parts[f"preset{number}"] = gr.Button(title, size="md", elem_id=f"build-preset-{number}")
         with gr.Column(scale=5, min_width=320):
             parts["stack"] = create_layer_stack(elem_id="build-stack")
             parts["layers"] = gr.Textbox(

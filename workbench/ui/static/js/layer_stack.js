@@ -32,6 +32,12 @@ function makeButton(className, parent, text, label) {
   return button;
 }
 
+// Messages name fields in backticks.
+function say(node, text) {
+  const parts = text.split("`");
+  node.replaceChildren(...parts.map((part, index) => (index % 2 && index < parts.length - 1 ? make("code", "", null, part) : document.createTextNode(part))));
+}
+
 const number = (value) => value.toLocaleString("en-US");
 const titleOf = (layer) => KINDS.get(layer.kind).title;
 const indexOf = (id) => doc.layers.findIndex((layer) => layer.id === id);
@@ -70,11 +76,11 @@ for (const entry of KINDS.values()) {
   button.setAttribute("aria-describedby", help.id);
   button.addEventListener("click", () => add(entry));
 }
-const live = make("p", "wb-sr-only", root);
+const live = make("p", "wb-live-words", side);
 live.setAttribute("aria-live", "polite");
 
 function announce(text) {
-  live.textContent = text;
+  say(live, text);
 }
 
 // ---------------------------------------------------------------- fields
@@ -90,15 +96,15 @@ function makeField(layer, parameter, parent) {
   };
   const field = make_(id, parameter, box, set);
   const usual = parameter.habitual ? ` Usual: ${parameter.habitual}.` : "";
-  const help = make("p", "wb-field-help", box, parameter.help + usual);
-  help.id = `${id}-help`;
   const problem = make("p", "wb-field-problem", box);
   problem.id = `${id}-problem`;
   problem.hidden = true;
+  const help = make("p", "wb-field-help", box, parameter.help + usual);
+  help.id = `${id}-help`;
   field.control.dataset.param = parameter.name;
   field.control.setAttribute("aria-describedby", help.id);
   field.fail = (message) => {
-    problem.textContent = message || "";
+    say(problem, message || "");
     problem.hidden = !message;
     if (message) field.control.setAttribute("aria-invalid", "true");
     else field.control.removeAttribute("aria-invalid");
@@ -289,7 +295,7 @@ function render() {
   root.dataset.epoch = String(doc.epoch);
 }
 
-const PORT_HELP = { text: "", tokens: "one vector for each word piece", sentence: "one vector for the whole text" };
+const PORT_HELP = { text: "", tokens: "one vector per word piece", sentence: "one vector per text" };
 
 function paint() {
   const facts = new Map(((answer && answer.info) || []).map((info) => [info.layer, info]));
@@ -300,7 +306,7 @@ function paint() {
     const info = facts.get(layer.id);
     const own = errors.filter((error) => error.layer === layer.id);
     const whole = own.find((error) => error.field === null || !card.fields.has(error.field));
-    card.problem.textContent = whole ? whole.message : "";
+    say(card.problem, whole ? whole.message : "");
     card.problem.hidden = !whole;
     if (whole) card.item.setAttribute("aria-describedby", card.problem.id);
     else card.item.removeAttribute("aria-describedby");
@@ -321,7 +327,7 @@ function paint() {
   const sum = answer && answer.total;
   for (const [name, node] of Object.entries(total)) node.textContent = sum ? number(sum[name]) : "–";
   end.dataset.state = errors.length ? "error" : "ok";
-  const unsaved = "It is not saved: a run would use the last stack without a wrong value.";
+  const unsaved = "It is not saved: a run would still use what the command line below says.";
   if (errors.length) verdict.textContent = `This stack cannot be built yet; the reason stands on the layer. ${answer.saved === null ? unsaved : ""}`.trim();
   else verdict.textContent = sum ? `Every text becomes one vector of ${number(sum.width)} numbers.` : "";
   const words = errors.map((error) => error.message).join(" ");
