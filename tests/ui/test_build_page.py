@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.ui.conftest import serving
+from workbench.models import BaseEntry
 from workbench.recipe import ArchitectureSpec, LayerSpec, parse_layers
 from workbench.settings import Settings
 from workbench.ui.draft import load_draft, update_draft
@@ -371,6 +372,27 @@ def test_without_a_network_the_search_says_so_in_one_sentence(build):
     build.get_by_label("Words of a model name").fill("no such encoder anywhere")
     build.locator("#build-hub-search").click()
     expect(build.locator("#build-hub-note")).to_contain_text("The Hub cannot be reached")
+
+
+def test_what_the_search_finds_can_be_picked(build, home, tiny_sentence_folder, monkeypatch):
+    asked = []
+
+    def search(query):
+        asked.append(query)
+        return [BaseEntry(str(tiny_sentence_folder), "tiny", "12 downloads a month.", "folder", True)]
+
+    monkeypatch.setattr("workbench.models.search_hub", search)
+    build.get_by_role("button", name="Search the Hub").click()
+    build.locator("#build-hub-search").click()
+    expect(build.locator("#build-hub-note")).to_contain_text("Type a part of a model's name first")
+    build.get_by_label("Words of a model name").fill("  tiny ")
+    build.get_by_label("Words of a model name").press("Enter")
+    build.get_by_role("radio", name="12 downloads a month").check()
+    chips(build, "tokens × 32", "32", "16")
+    assert asked == ["tiny"]
+    settled(build)
+    assert load_draft(home).base == str(tiny_sentence_folder)
+    expect(build.locator("#build-base input")).to_have_value(str(tiny_sentence_folder))
 
 
 def test_what_another_tab_changed_is_shown_on_return(build, home):

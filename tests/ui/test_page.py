@@ -157,7 +157,8 @@ def test_the_sample_data_is_one_press_away(open_tab, home, tiny_draft):
     expect(notice(page, "data-current")).to_contain_text("In use: support_pairs")
 
 
-def test_a_wrong_setting_is_named_beside_the_field(open_tab, ready, home):
+def test_a_wrong_setting_is_named_beside_the_field(open_tab, ready, home, watch):
+    watch.allowed.append("422 (Unprocessable")  # how Gradio answers a form that is not valid
     page = open_tab("Train")
     expect(notice(page, "train-plan")).to_contain_text("verdict")
     field = page.locator("#train-epochs input")

@@ -17,7 +17,7 @@ from workbench.ui.pages.build import connect_build_page, create_build_page
 from workbench.ui.pages.data import create_data_page, describe_current
 from workbench.ui.pages.playground import choices_view, create_playground_page
 from workbench.ui.pages.runs import create_runs_page, list_outputs, list_view
-from workbench.ui.pages.train import create_train_page, form_components, load_form
+from workbench.ui.pages.train import create_train_page, describe_plan, form_components, load_form
 from workbench.ui.present import find_dataset, flow_steps
 from workbench.ui.quick_start import quick_start
 
@@ -70,7 +70,7 @@ class _Page:
         """Connect the events."""
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         flow = [self.flow]
-        form = [*form_components(self.train), self.train["plan"]]
+        form, plan = form_components(self.train), [self.train["plan"]]
         data = [self.data["current"], self.data["allow_leaking"], self.data["stored"]]
         models = [self.playground["first"], self.playground["second"]]
         listed = list_outputs(self.runs)
@@ -80,7 +80,7 @@ class _Page:
         blocks.load(guarded(self.on_open), [wanted], [self.tabs], js="() => window.workbenchTab", **quiet)
         blocks.load(guarded(self.on_flow), None, flow, **quiet)
         blocks.load(guarded(self.on_data), None, data, **quiet)
-        blocks.load(guarded(self.on_train), None, form, **quiet)
+        blocks.load(guarded(self.on_train), None, form, **quiet).then(guarded(self.on_plan), None, plan, **quiet)
         blocks.load(guarded(self.on_runs), [self.runs["selected"]], [*listed, timer], **quiet)
         blocks.load(guarded(self.on_models), models, models, **quiet)
 
@@ -90,23 +90,24 @@ class _Page:
             if name != "runs":
                 tab.select(lambda: gr.Timer(active=False), None, [timer], **quiet)
         by_name["data"].select(guarded(self.on_data), None, data, **quiet)
-        by_name["train"].select(guarded(self.on_train), None, form, **quiet)
+        # Only the sentence: loading the form again could overwrite what the user has just begun to type.
+        by_name["train"].select(guarded(self.on_plan), None, plan, **quiet)
         by_name["runs"].select(guarded(self.on_runs), [self.runs["selected"]], [*listed, timer], **quiet)
         by_name["playground"].select(guarded(self.on_models), models, models, **quiet)
 
         start.click(guarded(self.on_quick_start), None, [self.tabs, self.train["live"], self.flow], api_visibility="private").then(
             guarded(self.on_train), None, form, **quiet
-        )
+        ).then(guarded(self.on_plan), None, plan, **quiet)
         self.flow.open(self.on_step, None, [self.tabs], **quiet)
         connect_build_page(self.context, self.build, blocks, by_name["build"])
         for picked in ("picked", "found_picked"):
             self.build[picked].then(guarded(self.on_flow), None, flow, **quiet)
-        self.data["used"].change(guarded(self.on_flow), None, flow, **quiet).then(guarded(self.on_train), None, form, **quiet)
+        for changed in (self.data["used"].change, self.runs["copied"].then):
+            changed(guarded(self.on_flow), None, flow, **quiet).then(guarded(self.on_train), None, form, **quiet)
         self.train["started"].then(guarded(self.on_flow), None, flow, **quiet)
         self.train["live"].state(guarded(self.on_flow), None, flow, **quiet)
         self.train["live"].compare(self.on_try, models, [self.tabs, *models], **quiet)
         self.runs["show"].click(self.on_show, [self.runs["selected"]], [self.tabs, self.train["live"]], **quiet)
-        self.runs["copied"].then(guarded(self.on_flow), None, flow, **quiet)
         self.runs["deleted"].then(guarded(self.on_flow), None, flow, **quiet)
 
     def on_open(self, tab: str | None) -> Any:
@@ -130,6 +131,10 @@ class _Page:
     def on_train(self) -> dict[Any, Any]:
         """Show the draft in the form."""
         return load_form(self.context, self.train)
+
+    def on_plan(self) -> gr.HTML:
+        """Say what Start would do."""
+        return describe_plan(self.context, load_draft(self.context.home))
 
     def on_runs(self, selected: str | None) -> dict[Any, Any]:
         """Show the history, and keep it fresh while the tab is open."""

@@ -45,7 +45,7 @@ def mapping_of(shape: str | None, columns: Sequence[str | None]) -> dict[str, st
         shape: A key of `SHAPES`.
         columns: Chosen column names, in the order of the roles.
     """
-    if shape not in SHAPES:
+    if shape is None or shape not in SHAPES:
         return None
     chosen = dict(zip(SHAPES[shape], columns, strict=False))
     return {role: column for role, column in chosen.items() if column} if all(chosen.values()) else None

@@ -86,7 +86,8 @@ def create_field(parameter: Parameter, value: Any, prefix: str, visible: bool = 
     if parameter.auto or parameter.type == "choice":
         choices = list(SUGGESTED_RATES) if parameter.auto else list(parameter.choices)
         return gr.Dropdown(choices=choices, allow_custom_value=parameter.auto or parameter is DEVICE, **options)
-    return gr.Number(step=1 if parameter.type == "int" else None, **options)
+    step: Any = 1 if parameter.type == "int" else None  # None lets a browser take any number
+    return gr.Number(step=step, **options)
 
 
 def to_widget(parameter: Parameter, value: Any) -> Any:

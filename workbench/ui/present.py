@@ -143,7 +143,7 @@ def preview_rows(report: DataReport) -> tuple[list[str], list[list[str]]]:
     return headers, rows
 
 
-def column_widths(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def column_widths(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str | int]:
     """Return widths in percent by what the columns hold, so that a short one stays in sight beside long texts."""
     lengths = [max([len(header), *(len(row[index]) for row in rows)], default=1) for index, header in enumerate(headers)]
     weights = [min(60, max(12, length)) for length in lengths]
@@ -200,8 +200,8 @@ def _last_step(last: Run | None) -> FlowStep:
     if last.verdict and last.verdict.get("outcome") in {"better", "worse", "no_clear_difference"}:
         words = OUTCOME_WORDS[last.verdict["outcome"]]
         numbers = f"{_three(last.verdict.get('before'))} → {_three(last.verdict.get('after'))}"
-        state = "problem" if last.verdict["outcome"] == "worse" else "ready"
-        return {"tab": "runs", "title": "Last run", "text": f"{words}, {numbers}", "state": state}
+        worse = last.verdict["outcome"] == "worse"
+        return {"tab": "runs", "title": "Last run", "text": f"{words}, {numbers}", "state": "problem" if worse else "ready"}
     return {"tab": "runs", "title": "Last run", "text": last.status, "state": "problem" if last.status == "failed" else "ready"}
 
 

@@ -132,9 +132,8 @@ def _view(report: DataReport, keep_shape: str | None = None) -> dict[str, Any]:
     has_score = "score" in roles
     headers, rows = preview_rows(report)
     issues = issue_rows(report.issues)
-    tone = "good" if report.usable else "error"
     view: dict[str, Any] = {
-        "summary": notice(report.summary, tone),
+        "summary": notice(report.summary, "good" if report.usable else "error"),
         "help": gr.Markdown(visible=False),
         "review": gr.Column(visible=True),
         "tables": gr.Column(visible=True),

@@ -84,21 +84,19 @@ def save_form(context: Context, values: dict[str, Any]) -> Draft:
 
 
 def load_form(context: Context, parts: dict[str, Any]) -> dict[Any, Any]:
-    """Return the updates that show the draft in the form."""
+    """Return the updates that show the draft in the form; `describe_plan`, which may take longer, is left to a second step."""
     draft = load_draft(context.home)
     dataset = find_dataset(draft.data, context)
     names = list(losses_for(dataset.kind)) if dataset else list(LOSSES)
     loss = draft.loss
     if dataset and (loss is None or loss.name not in names):
         loss = default_loss(dataset.kind)
-    updates: dict[Any, Any] = {
+    return {
         parts["name"]: draft.name,
         **_loss_updates(parts, loss.name if loss else None, dict(loss.params) if loss else {}),
         parts["loss"]: gr.Dropdown(choices=names, value=loss.name if loss else None, info=loss.entry.help if loss else LOSS_INFO),
         **{parts[name]: fields.to_widget(parameter, getattr(draft.training, name)) for name, parameter in fields.SHOWN.items()},
     }
-    updates[parts["plan"]] = describe_plan(context, draft)
-    return updates
 
 
 def _loss_updates(parts: dict[str, Any], name: str | None, params: dict[str, Any]) -> dict[Any, Any]:
