@@ -1,5 +1,7 @@
 """What the browser sends is never trusted; what it gets back says where each problem stands."""
 
+import dataclasses
+
 import pytest
 
 from workbench.recipe import LAYERS, ArchitectureSpec, EncoderInfo, LayerSpec
@@ -122,6 +124,13 @@ def test_widths_go_through_the_stack():
     assert ack["errors"] == []
     assert ack["total"] == {"width": 100, "num_parameters": 1000 + 76900, "bytes": 400}
     assert (ack["epoch"], ack["rev"], ack["saved"]) == (3, 7, "--base tiny")
+
+
+def test_an_encoder_that_does_not_say_how_large_it_is_makes_no_count():
+    ack = acknowledge(document(("transformer", {}), ("pooling", {})), dataclasses.replace(ENCODER, num_parameters=0))
+    assert [item["num_parameters"] for item in ack["info"]] == [None, 0]
+    assert ack["total"]["num_parameters"] is None
+    assert ack["total"]["width"] == 384
 
 
 def test_the_reason_stands_on_the_first_illegal_block_and_widths_end_there():
