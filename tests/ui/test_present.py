@@ -1,0 +1,160 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from workbench.data import Issue, import_file
+from workbench.errors import ArchitectureError, ConfigError
+from workbench.recipe import ArchitectureSpec, LayerSpec, LossSpec, TrainingConfig
+from workbench.runs import Run
+from workbench.ui import Context, Draft, present
+
+RUN = Run(
+    run_id="20261124-120000-abcd",
+    name="First <b>",
+    kind="train",
+    status="completed",
+    created="2026-11-24T12:00:00+00:00",
+    started=None,
+    ended=None,
+    step=10,
+    total_steps=10,
+    epoch=1.0,
+    pairs_per_second=5.0,
+    seconds=12.0,
+    device="cpu",
+    message="",
+    metrics={"before": {"spearman_cosine": -0.5}, "after": {"spearman_cosine": 0.25, "pearson_cosine": 0.1}},
+    primary_metric="spearman_cosine",
+    verdict={"outcome": "better", "metric": "spearman_cosine", "before": -0.5, "after": 0.25, "sentence": "It got better."},
+    base="/models/tiny",
+    data="pairs-1/v1",
+    result={},
+    folder=Path("runs/20261124-120000-abcd"),
+)
+
+
+def with_run(**changes):
+    return dataclasses.replace(RUN, **changes)
+
+
+@pytest.fixture
+def context(settings):
+    context = Context(settings)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def stored(home, pairs_csv):
+    return import_file(pairs_csv, home, columns={"sentence1": "left", "sentence2": "right", "score": "similarity"}, name="pairs")
+
+
+def test_the_table_of_runs_names_each_fact():
+    (row,) = present.run_rows([RUN], {"pairs-1/v1": "pairs"})
+    shown = dict(zip(present.RUN_HEADERS, row, strict=True))
+    assert shown["Name"] == "First <b>"
+    assert (shown["Base"], shown["Data"]) == ("tiny", "pairs")
+    assert (shown["Before"], shown["After"], shown["Verdict"]) == ("−0.5000", "0.2500", "better")
+    assert row[present.RUN_ID_COLUMN] == RUN.run_id
+
+
+def test_a_run_without_a_verdict_has_dashes():
+    (row,) = present.run_rows([with_run(verdict=None, status="failed", primary_metric="")], {})
+    shown = dict(zip(present.RUN_HEADERS, row, strict=True))
+    assert (shown["Metric"], shown["Before"], shown["After"], shown["Verdict"]) == ("–", "–", "–", "–")
+    assert shown["Data"] == "pairs-1/v1"
+
+
+def test_the_paragraph_on_a_failed_run_says_why():
+    text = present.run_details(with_run(status="failed", message="Out of memory.", verdict=None), {})
+    assert text.startswith("Failed: tiny on pairs-1/v1")
+    assert "Out of memory." in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "state"),
+    [
+        ({}, "better, −0.500 → 0.250", "ready"),
+        ({"status": "running"}, "running …", "busy"),
+        ({"status": "queued", "verdict": None}, "queued …", "busy"),
+        ({"status": "failed", "verdict": None}, "failed", "problem"),
+        ({"verdict": {"outcome": "worse", "before": 0.5, "after": 0.4}}, "worse, 0.500 → 0.400", "problem"),
+        ({"verdict": {"outcome": "not_judged"}}, "completed", "ready"),
+    ],
+)
+def test_the_strip_tells_how_the_last_run_went(changes, text, state):
+    step = present.flow_steps(Draft(base="scratch"), None, with_run(**changes))[3]
+    assert (step["text"], step["state"]) == (text, state)
+
+
+def test_the_strip_without_anything():
+    assert [step["state"] for step in present.flow_steps(Draft(base="scratch"), None, None)] == [
+        "ready",
+        "missing",
+        "missing",
+        "missing",
+    ]
+
+
+def test_the_strip_with_a_loss_that_does_not_fit(stored):
+    steps = present.flow_steps(Draft(base="scratch", loss=LossSpec("TripletLoss")), stored, None)
+    assert steps[1]["state"] == "ready"
+    assert steps[2]["state"] == "problem"
+
+
+def test_issues_stand_worst_first():
+    issues = [
+        Issue("a", "note", 1, (), "A note."),
+        Issue("b", "error", 30, tuple(range(1, 21)), "An error."),
+        Issue("c", "warning", 2, (4, 7), "A warning."),
+    ]
+    rows = present.issue_rows(issues)
+    assert [row[0] for row in rows] == ["error", "warning", "note"]
+    assert rows[0][2:] == ["30", "1, 2, 3, 4, 5, 6, 7, 8 …"]
+    assert rows[1][2:] == ["2", "4, 7"]
+    assert rows[2][3] == ""
+
+
+def test_pairs_stand_by_difference():
+    first = [[1.0, 0.5, 0.2], [0.5, 1.0, 0.9], [0.2, 0.9, 1.0]]
+    second = [[1.0, 0.4, 0.6], [0.4, 1.0, 0.9], [0.6, 0.9, 1.0]]
+    rows = present.pair_rows(["a", "b", "c"], first, second)
+    assert [row[:2] for row in rows] == [["a", "c"], ["a", "b"], ["b", "c"]]
+    assert rows[0][2:] == [0.2, 0.6, -0.4]
+
+
+def test_all_metrics_are_listed():
+    assert present.metric_rows(RUN.metrics) == [["spearman_cosine", "−0.5000", "0.2500"], ["pearson_cosine", "–", "0.1000"]]
+    assert present.metric_rows({"before": None, "after": None}) == []
+
+
+@pytest.mark.parametrize(("base", "words"), [("a/b", "b"), ("/x/y/", "y"), ("C:\\models\\tiny", "tiny"), ("mini", "mini")])
+def test_a_base_is_named_without_its_folders(base, words):
+    assert present.short_base(base) == words
+
+
+def test_the_plan_names_what_will_run(context, stored):
+    draft = Draft(base="scratch", data=stored.ref, training=TrainingConfig(epochs=2, batch_size=10))
+    words = present.plan_words(draft, stored, context)
+    split = context.preview_split(stored.ref, draft.training)
+    assert "CoSENTLoss" in words
+    assert f"{split.train:,} scored pairs of pairs" in words
+    assert f"about {2 * -(-split.train // 10)} steps of 10 rows at learning rate 0.0005" in words
+    assert f"{split.test:,} rows give the verdict" in words
+
+
+def test_a_given_test_file_judges_in_place_of_a_part(context, stored):
+    draft = Draft(base="scratch", data=stored.ref, test_data=stored.ref)
+    assert present.split_settings(draft).test_fraction == 0
+    assert present.split_settings(draft).validation_fraction == draft.training.validation_fraction
+    assert f"{stored.rows:,} rows of pairs give the verdict" in present.plan_words(draft, stored, context)
+
+
+def test_a_plan_that_cannot_run_says_why(context, stored):
+    with pytest.raises(ConfigError, match="No data set is chosen yet"):
+        present.plan_words(Draft(base="scratch"), None, context)
+    illegal = ArchitectureSpec((LayerSpec("transformer"),))
+    with pytest.raises(ArchitectureError, match="add a Pooling layer"):
+        present.plan_words(Draft(base="scratch", data=stored.ref, architecture=illegal), stored, context)
+    assert "is gone" in present.plan_words(Draft(base="scratch", data="gone-1/v1"), None, context)
