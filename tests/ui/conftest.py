@@ -174,9 +174,9 @@ def navigates(watch: Watch) -> None:
     watch.allowed.append("Connection errored out")
 
 
-@pytest.fixture
-def page(browser, watch: Watch) -> Iterator[object]:
-    """A fresh page (1280 x 900) that records outside requests and errors and asserts there were none."""
+@contextmanager
+def watched_page(browser, watch: Watch) -> Iterator[object]:
+    """A fresh page (1280 x 900) that records outside requests and errors; when it is left, there must have been none."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(TIMEOUT_MS)
 
@@ -196,6 +196,13 @@ def page(browser, watch: Watch) -> Iterator[object]:
     context.close()
     assert watch.outside == []
     assert unexpected == []
+
+
+@pytest.fixture
+def page(browser, watch: Watch) -> Iterator[object]:
+    """A fresh page for one test, see `watched_page`."""
+    with watched_page(browser, watch) as opened:
+        yield opened
 
 
 @pytest.fixture

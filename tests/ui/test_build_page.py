@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import serving
+from tests.ui.conftest import Watch, serving, watched_page
 from workbench.models import BaseEntry
 from workbench.recipe import ArchitectureSpec, LayerSpec, parse_layers
 from workbench.settings import Settings
@@ -32,23 +32,48 @@ def server(home):
         yield running
 
 
-@pytest.fixture(autouse=True)
-def scratch_draft(home):
-    """Every test starts from the untrained encoder of width 128, which is always there."""
-    update_draft(home, base="scratch", architecture=stack_of("pooling:mean"))
-
-
 def settled(page):
     """Wait until Python has answered the last edit."""
     expect(page.locator("#build-stack .wb-stack")).to_have_attribute("data-state", "ready")
 
 
+@pytest.fixture(scope="module")
+def opened(browser, server, home):
+    reset(home)
+    with watched_page(browser, Watch()) as page:
+        page.goto(f"{server.url}/?tab=build")
+        yield page
+
+
+def reset(home):
+    """Every test starts from the untrained encoder of width 128, which is always there, and mean pooling."""
+    update_draft(home, base="scratch", architecture=stack_of("pooling:mean"))
+
+
 @pytest.fixture
-def build(page, server):
+def build(opened, home):
+    """The tab on a page that is shared, for loading it takes longer than a test; it starts from the draft of `reset`."""
+    settled(opened)
+    reset(home)
+    opened.set_viewport_size({"width": 1280, "height": 900})
+    opened.get_by_role("tab", name="Data", exact=True).click()
+    opened.get_by_role("tab", name="Build", exact=True).click()
+    expect(layers_text(opened)).to_have_value("--base scratch --layers pooling:mean")
+    kinds(opened, "Transformer", "Pooling")
+    chips(opened, "tokens × 128", "128")
+    settled(opened)
+    return opened
+
+
+@pytest.fixture
+def fresh(page, server, home):
+    """The tab on a page of its own, for tests that leave more behind than a stack."""
+    reset(home)
     page.goto(f"{server.url}/?tab=build")
+    kinds(page, "Transformer", "Pooling")
     settled(page)
-    expect(page.locator(".wb-layer")).not_to_have_count(0)
-    return page
+    yield page
+    settled(page)
 
 
 def layer(page, place):
@@ -358,24 +383,24 @@ def test_another_base_brings_its_own_layers(build, home, tiny_sentence_folder):
     expect(build.locator("#build-facts")).to_contain_text("untrained")
 
 
-def test_a_base_that_is_not_there_is_explained_and_changes_nothing(build, home):
-    field = build.locator("#build-base input")
+def test_a_base_that_is_not_there_is_explained_and_changes_nothing(fresh, home):
+    field = fresh.locator("#build-base input")
     field.fill("/nowhere/at all")
     field.press("Enter")
-    expect(build.locator("#build-facts")).to_contain_text("There is no base model '/nowhere/at all'")
-    expect(build.locator("#build-facts")).to_contain_text("The layers still belong to scratch")
-    kinds(build, "Transformer", "Pooling")
+    expect(fresh.locator("#build-facts")).to_contain_text("There is no base model '/nowhere/at all'")
+    expect(fresh.locator("#build-facts")).to_contain_text("The layers still belong to scratch")
+    kinds(fresh, "Transformer", "Pooling")
     assert load_draft(home).base == "scratch"
 
 
-def test_without_a_network_the_search_says_so_in_one_sentence(build):
-    build.get_by_role("button", name="Search the Hub").click()
-    build.get_by_label("Words of a model name").fill("no such encoder anywhere")
-    build.locator("#build-hub-search").click()
-    expect(build.locator("#build-hub-note")).to_contain_text("The Hub cannot be reached")
+def test_without_a_network_the_search_says_so_in_one_sentence(fresh):
+    fresh.get_by_role("button", name="Search the Hub").click()
+    fresh.get_by_label("Words of a model name").fill("no such encoder anywhere")
+    fresh.locator("#build-hub-search").click()
+    expect(fresh.locator("#build-hub-note")).to_contain_text("The Hub cannot be reached")
 
 
-def test_what_the_search_finds_can_be_picked(build, home, tiny_sentence_folder, monkeypatch):
+def test_what_the_search_finds_can_be_picked(fresh, home, tiny_sentence_folder, monkeypatch):
     asked = []
 
     def search(query):
@@ -383,17 +408,17 @@ def test_what_the_search_finds_can_be_picked(build, home, tiny_sentence_folder, 
         return [BaseEntry(str(tiny_sentence_folder), "tiny", "12 downloads a month.", "folder", True)]
 
     monkeypatch.setattr("workbench.models.search_hub", search)
-    build.get_by_role("button", name="Search the Hub").click()
-    build.locator("#build-hub-search").click()
-    expect(build.locator("#build-hub-note")).to_contain_text("Type a part of a model's name first")
-    build.get_by_label("Words of a model name").fill("  tiny ")
-    build.get_by_label("Words of a model name").press("Enter")
-    build.get_by_role("radio", name="12 downloads a month").check()
-    chips(build, "tokens × 32", "32", "16")
+    fresh.get_by_role("button", name="Search the Hub").click()
+    fresh.locator("#build-hub-search").click()
+    expect(fresh.locator("#build-hub-note")).to_contain_text("Type a part of a model's name first")
+    fresh.get_by_label("Words of a model name").fill("  tiny ")
+    fresh.get_by_label("Words of a model name").press("Enter")
+    fresh.get_by_role("radio", name="12 downloads a month").check()
+    chips(fresh, "tokens × 32", "32", "16")
     assert asked == ["tiny"]
-    settled(build)
+    settled(fresh)
     assert load_draft(home).base == str(tiny_sentence_folder)
-    expect(build.locator("#build-base input")).to_have_value(str(tiny_sentence_folder))
+    expect(fresh.locator("#build-base input")).to_have_value(str(tiny_sentence_folder))
 
 
 def test_what_another_tab_changed_is_shown_on_return(build, home):
@@ -413,31 +438,31 @@ def test_what_another_tab_changed_is_shown_on_return(build, home):
     expect(build.locator(".wb-stack")).not_to_have_attribute("data-epoch", epoch)
 
 
-def test_a_lost_answer_is_asked_for_again(build, home):
+def test_a_lost_answer_is_asked_for_again(fresh, home):
     """The request seems to go through, but no answer ever comes."""
-    build.clock.install()
-    build.route("**/queue/join*", lambda route: route.fulfill(json={"event_id": "lost"}))
-    with build.expect_response("**/queue/join*"):
-        add(build, "Normalize")
-    expect(build.locator(".wb-stack")).to_have_attribute("data-state", "saving")
-    build.unroute("**/queue/join*")
-    build.clock.fast_forward(7000)
-    build.clock.resume()
-    settled(build)
+    fresh.clock.install()
+    fresh.route("**/queue/join*", lambda route: route.fulfill(json={"event_id": "lost"}))
+    with fresh.expect_response("**/queue/join*"):
+        add(fresh, "Normalize")
+    expect(fresh.locator(".wb-stack")).to_have_attribute("data-state", "saving")
+    fresh.unroute("**/queue/join*")
+    fresh.clock.fast_forward(7000)
+    fresh.clock.resume()
+    settled(fresh)
     assert_saved(home, "pooling:mean,normalize")
 
 
-def test_an_edit_made_while_the_server_was_away_survives_the_reload(build, home, watch):
+def test_an_edit_made_while_the_server_was_away_survives_the_reload(fresh, home, watch):
     """Gradio reloads the page by itself once the server is back."""
     watch.allowed += ["Failed to load resource", "Failed to fetch"]
-    build.route("**/queue/join*", lambda route: route.abort())
-    build.evaluate("window.before = true")
-    add(build, "Normalize")
-    build.wait_for_function("window.before === undefined")
-    build.unroute("**/queue/join*")
-    build.reload()
-    kinds(build, "Transformer", "Pooling", "Normalize")
-    settled(build)
+    fresh.route("**/queue/join*", lambda route: route.abort())
+    fresh.evaluate("window.before = true")
+    add(fresh, "Normalize")
+    fresh.wait_for_function("window.before === undefined")
+    fresh.unroute("**/queue/join*")
+    fresh.reload()
+    kinds(fresh, "Transformer", "Pooling", "Normalize")
+    settled(fresh)
     assert_saved(home, "pooling:mean,normalize")
 
 

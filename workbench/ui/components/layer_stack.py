@@ -236,14 +236,20 @@ def acknowledge(document: Document, encoder: EncoderInfo, saved: str | None = No
     if not errors and last.width is not None:
         total = {
             "width": last.width,
-            "num_parameters": architecture.num_parameters(encoder),
+            "num_parameters": architecture.num_parameters(encoder) if encoder.num_parameters else None,
             "bytes": architecture.bytes_per_vector(encoder),
         }
     return {
         "epoch": document.epoch,
         "rev": document.rev,
         "info": [
-            {"layer": block.id, "port": state.port, "width": state.width, "num_parameters": state.num_parameters}
+            {
+                "layer": block.id,
+                "port": state.port,
+                "width": state.width,
+                # Some folders and Hub models do not say how large they are.
+                "num_parameters": None if block.spec.kind == "transformer" and not encoder.num_parameters else state.num_parameters,
+            }
             for block, state in zip(document.blocks, states, strict=True)
         ],
         "errors": errors,

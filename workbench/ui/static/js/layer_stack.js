@@ -39,6 +39,7 @@ function say(node, text) {
 }
 
 const number = (value) => value.toLocaleString("en-US");
+const countWords = (count) => (count === null ? "number of parameters unknown" : count ? `${number(count)} parameters` : "nothing to learn");
 const titleOf = (layer) => KINDS.get(layer.kind).title;
 const indexOf = (id) => doc.layers.findIndex((layer) => layer.id === id);
 
@@ -322,10 +323,10 @@ function paint() {
     card.wire.dataset.known = String(Boolean(known));
     card.chip.textContent = known ? (info.port === "tokens" ? `tokens × ${number(info.width)}` : number(info.width)) : "?";
     card.chipHelp.textContent = known ? PORT_HELP[info.port] : "";
-    card.count.textContent = known ? (info.num_parameters ? `${number(info.num_parameters)} parameters` : "nothing to learn") : "";
+    card.count.textContent = known ? countWords(info.num_parameters) : "";
   }
   const sum = answer && answer.total;
-  for (const [name, node] of Object.entries(total)) node.textContent = sum ? number(sum[name]) : "–";
+  for (const [name, node] of Object.entries(total)) node.textContent = sum ? (sum[name] === null ? "unknown" : number(sum[name])) : "–";
   end.dataset.state = errors.length ? "error" : "ok";
   const unsaved = "It is not saved: a run would still use what the command line below says.";
   if (errors.length) verdict.textContent = `This stack cannot be built yet; the reason stands on the layer. ${answer.saved === null ? unsaved : ""}`.trim();
