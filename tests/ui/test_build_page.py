@@ -83,7 +83,7 @@ def layer(page, place):
 
 def kinds(page, *names):
     """Wait until the blocks are these."""
-    expect(page.locator(".wb-layer h4")).to_have_text(list(names))
+    expect(page.locator(".wb-layer h3")).to_have_text(list(names))
 
 
 def chips(page, *texts):
@@ -186,7 +186,7 @@ def test_a_block_is_dragged_by_mouse(build, home):
     build.mouse.move(x, y)
     build.mouse.down()
     build.mouse.move(x, target, steps=12)
-    expect(build.locator(".wb-dragging h4")).to_have_text("LayerNorm")
+    expect(build.locator(".wb-dragging h3")).to_have_text("LayerNorm")
     build.mouse.up()
     kinds(build, "Transformer", "Pooling", "LayerNorm", "Dense", "Normalize")
     expect(layer(build, 3).locator(".wb-grip")).to_be_focused()
@@ -204,7 +204,7 @@ def test_escape_puts_a_dragged_block_back(build, home):
     build.mouse.move(x, y)
     build.mouse.down()
     build.mouse.move(x, layer(build, 2).bounding_box()["y"], steps=12)
-    expect(layer(build, 2).locator("h4")).to_have_text("LayerNorm")
+    expect(layer(build, 2).locator("h3")).to_have_text("LayerNorm")
     build.keyboard.press("Escape")
     kinds(build, "Transformer", "Pooling", "Normalize", "LayerNorm")
     build.mouse.up()

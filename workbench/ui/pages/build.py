@@ -64,7 +64,7 @@ def create_build_page(context: Context) -> dict[str, Any]:
                 parts["hub_note"] = create_notice(elem_id="build-hub-note")
                 parts["found"] = gr.Radio(label="Found", choices=[], visible=False, elem_id="build-hub-found")
             with gr.Column(elem_classes=["wb-presets"]):
-                gr.Markdown("#### Start from a preset", elem_id="build-presets")
+                gr.Markdown("## Start from a preset", elem_id="build-presets")
                 for number, title in enumerate(PRESETS, 1):
                     parts[f"preset{number}"] = gr.Button(title, size="md", elem_id=f"build-preset-{number}")
         with gr.Column(scale=5, min_width=320):

@@ -44,6 +44,7 @@ const titleOf = (layer) => KINDS.get(layer.kind).title;
 const indexOf = (id) => doc.layers.findIndex((layer) => layer.id === id);
 
 // ---------------------------------------------------------------- the frame
+make("h2", "wb-sr-only", root, "Layers of the network");
 const frame = make("div", "wb-stack-frame", root);
 const main = make("div", "wb-stack-main", frame);
 const start = make("div", "wb-wire", main);
@@ -63,7 +64,7 @@ for (const [name, term] of [["width", "Sentence vector"], ["num_parameters", "Tr
 }
 const side = make("div", "wb-palette", frame);
 side.setAttribute("role", "group");
-const sideTitle = make("h4", "", side, "Add a layer");
+const sideTitle = make("h3", "", side, "Add a layer");
 sideTitle.id = `${PREFIX}-palette`;
 side.setAttribute("aria-labelledby", sideTitle.id);
 for (const entry of KINDS.values()) {
@@ -210,7 +211,7 @@ function makeCard(layer) {
   }
   const words = make("div", "wb-card-words", head);
   const line = make("div", "wb-card-line", words);
-  card.title = make("h4", "", line, entry.title);
+  card.title = make("h3", "", line, entry.title);
   card.title.id = `${PREFIX}-${layer.id}`;
   item.setAttribute("aria-labelledby", card.title.id);
   card.count = make("span", "wb-count", line);
