@@ -454,7 +454,7 @@ def test_a_lost_answer_is_asked_for_again(fresh, home):
 
 def test_an_edit_made_while_the_server_was_away_survives_the_reload(fresh, home, watch):
     """Gradio reloads the page by itself once the server is back."""
-    watch.allowed += ["Failed to load resource", "Failed to fetch"]
+    watch.allowed += ["Failed to load resource", "Failed to fetch", "Connection errored out"]
     fresh.route("**/queue/join*", lambda route: route.abort())
     fresh.evaluate("window.before = true")
     add(fresh, "Normalize")
