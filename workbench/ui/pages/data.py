@@ -178,8 +178,10 @@ def describe_current(context: Context, draft: Draft | None = None) -> tuple[gr.H
         split = context.preview_split(dataset.ref, split_settings(draft))
     except WorkbenchError as error:
         return notice(f"{text} {error.message}", "warning"), gr.Checkbox(visible=True, value=draft.allow_leaking_split)
+    # With a file of its own for the verdict, a sentence on three parts would speak of one that is empty.
+    parts = f"{split.train:,} rows to train, {split.validation:,} to pick the best step." if test is not None else split.sentence
     return (
-        notice(f"{text} {split.sentence}", "warning" if split.leaking else "good"),
+        notice(f"{text} {parts}", "warning" if split.leaking else "good"),
         gr.Checkbox(visible=split.leaking, value=draft.allow_leaking_split),
     )
 

@@ -41,8 +41,12 @@ def create_playground_page(context: Context) -> dict[str, Any]:
     """
     parts: dict[str, Any] = {}
     with gr.Row():
-        parts["first"] = gr.Dropdown(label="First model", choices=[], allow_custom_value=True, elem_id="playground-first")
-        parts["second"] = gr.Dropdown(label="Second model", choices=[], allow_custom_value=True, elem_id="playground-second")
+        parts["first"] = gr.Dropdown(
+            label="First model", choices=[], allow_custom_value=True, min_width=280, elem_id="playground-first"
+        )
+        parts["second"] = gr.Dropdown(
+            label="Second model", choices=[], allow_custom_value=True, min_width=280, elem_id="playground-second"
+        )
     parts["texts"] = gr.Textbox(
         label="Sentences, one a line", value="\n".join(EXAMPLES), lines=8, max_lines=16, elem_id="playground-texts"
     )
