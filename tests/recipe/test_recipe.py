@@ -87,9 +87,10 @@ def test_settings_out_of_range(values: dict, message: str) -> None:
 
 def test_learning_rate_auto_and_steps() -> None:
     config = TrainingConfig(epochs=1.5)
-    assert config.learning_rate_for(pretrained=True) == 2e-5
-    assert config.learning_rate_for(pretrained=False) == 5e-4
-    assert TrainingConfig(learning_rate=1e-3).learning_rate_for(pretrained=True) == 1e-3
+    assert config.learning_rate_for(pretrained=True, width=384) == 2e-5
+    assert config.learning_rate_for(pretrained=True, width=192) == 3e-4
+    assert config.learning_rate_for(pretrained=False, width=128) == 5e-4
+    assert TrainingConfig(learning_rate=1e-3).learning_rate_for(pretrained=True, width=192) == 1e-3
     assert config.total_steps(steps_per_epoch=10) == 15
     assert TrainingConfig(max_steps=3).total_steps(10) == 3
     assert config.eval_interval(100) == 10

@@ -27,6 +27,7 @@ def packed_attention(
     dropout: float = 0.0,
     scaling: float | None = None,
     packed_lengths: list[int] | None = None,
+    sliding_window: int | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Attend within each sentence.
@@ -40,6 +41,8 @@ def packed_attention(
         dropout: Share of the attention weights set to zero.
         scaling: Factor on the scores; None for 1 / sqrt(head width).
         packed_lengths: Row lengths in the order of the tokens, equal ones side by side; None for a padded batch.
+        sliding_window: Tokens this far apart, or farther, do not see each other; None where all do. In a padded batch the mask
+            says so.
         **kwargs: Whatever else the model hands to its attention function.
 
     Returns:
@@ -55,7 +58,8 @@ def packed_attention(
         end = start + length * count
         # (1, heads, count * length, width) -> (count, heads, length, width), a view for query, key and value alike
         q, k, v = (x[0, :, start:end].view(heads, count, length, width).transpose(0, 1) for x in (query, key, value))
-        attended = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
+        band = None if sliding_window is None or length <= sliding_window else _band(length, sliding_window, query.device)
+        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=band, dropout_p=dropout, scale=scaling)
         parts.append(attended.transpose(1, 2).reshape(count * length, heads, width))
         start = end
     return torch.cat(parts).unsqueeze(0), None
@@ -70,6 +74,12 @@ def _runs(lengths: list[int]) -> list[tuple[int, int]]:
         else:
             runs.append((length, 1))
     return runs
+
+
+def _band(length: int, window: int, device: torch.device) -> Tensor:
+    """Return which tokens of a row see each other, (length, length)."""
+    place = torch.arange(length, device=device)
+    return (place.unsqueeze(1) - place).abs() < window
 
 
 def register() -> None:

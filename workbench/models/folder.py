@@ -53,7 +53,7 @@ TRANSFORMER_CONFIGS = tuple(
     f"sentence_{family}_config.json" for family in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
 
-_OFFSET_FAMILIES = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl"})
+OFFSET_FAMILIES = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl", "data2vec-text"})
 """Their position vectors start behind the padding index, so two of them are never used."""
 
 
@@ -200,7 +200,7 @@ def _read_lengths(encoder: Path, config: Mapping[str, Any]) -> tuple[int, int, b
     """Return (max_seq_length, max_positions, do_lower_case)."""
     positions = config.get("max_position_embeddings") or config.get("n_positions")
     limit = int(positions) if isinstance(positions, int) and positions > 0 else math.inf
-    if config.get("model_type") in _OFFSET_FAMILIES:
+    if config.get("model_type") in OFFSET_FAMILIES:
         limit -= 2
     tokenizer_file = encoder / "tokenizer_config.json"
     stated = read_json(tokenizer_file).get("model_max_length") if tokenizer_file.is_file() else None

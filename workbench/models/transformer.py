@@ -10,21 +10,39 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoModel, AutoModelForTextEncoding, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.errors import ModelError
 from workbench.models import attention
 from workbench.models.bases import resolve_base
-from workbench.models.folder import ModelFolder, read_folder
+from workbench.models.folder import OFFSET_FAMILIES, ModelFolder, read_folder
 from workbench.models.layer import Features, Layer
 from workbench.models.layout import PackedLayout, PaddedLayout
 
 logger = logging.getLogger(__name__)
 
-_PACKABLE = frozenset({"bert"})
-"""Families tried on the packed path; the numeric check below decides for each loaded model."""
+PACKED_FAMILIES = frozenset(
+    {
+        "albert",
+        "bert",
+        "camembert",
+        "data2vec-text",
+        "distilbert",
+        "electra",
+        "ernie",
+        "modernbert",
+        "nomic_bert",
+        "roberta",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+    }
+)
+"""Families (`model_type` of config.json) tried on the packed path; the numeric check below decides for each loaded model. Others
+cannot: MPNet, DeBERTa and T5 compute attention in a way of their own, with position biases that know no sentence boundaries."""
 
+_WITH_DECODER = frozenset({"t5", "mt5", "umt5"})
 _PACKING_TOLERANCE = 1e-4
+_LONG_ENOUGH, _MOST_TOKENS = 96, 512
 
 
 class Transformer(Layer):
@@ -130,9 +148,9 @@ class Transformer(Layer):
         if isinstance(layout, PackedLayout):
             output = self.auto_model(
                 input_ids=input_ids.unsqueeze(0),
-                position_ids=layout.positions().unsqueeze(0),
-                token_type_ids=torch.zeros_like(input_ids).unsqueeze(0),
+                position_ids=layout.positions().unsqueeze(0) + self._first_position(),
                 packed_lengths=layout.lengths,
+                **self._packed_arguments(input_ids),
             )
             features["token_embeddings"] = output.last_hidden_state.squeeze(0)
         else:
@@ -140,11 +158,26 @@ class Transformer(Layer):
             features["token_embeddings"] = self.auto_model(**arguments).last_hidden_state
         return features
 
+    def _first_position(self) -> int:
+        """Return the number of the first position: RoBERTa and its kin count on behind their padding index."""
+        config = self.auto_model.config
+        return int(config.pad_token_id) + 1 if config.model_type in OFFSET_FAMILIES else 0
+
+    def _packed_arguments(self, input_ids: Tensor) -> dict[str, Any]:
+        """Return what keeps a family from deriving it from a row as long as the whole batch."""
+        config = self.auto_model.config
+        arguments: dict[str, Any] = {}
+        if getattr(config, "type_vocab_size", 0):
+            arguments["token_type_ids"] = torch.zeros_like(input_ids).unsqueeze(0)
+        if "sliding_attention" in (getattr(config, "layer_types", None) or ()):
+            arguments["attention_mask"] = dict.fromkeys(config.layer_types)  # it would build one of tokens by tokens
+        return arguments
+
     @property
     def packs(self) -> bool:
         """Whether packed batches give this encoder's own numbers, found out once by trying."""
         if self._packs is None:
-            self._packs = self.auto_model.config.model_type in _PACKABLE and self._packing_error() < _PACKING_TOLERANCE
+            self._packs = self.auto_model.config.model_type in PACKED_FAMILIES and self._packing_error() < _PACKING_TOLERANCE
             if not self._packs:
                 logger.info("%s runs on padded batches sorted by length.", self.auto_model.config.model_type)
         return self._packs
@@ -156,9 +189,14 @@ class Transformer(Layer):
         self.eval()
         generator = torch.Generator().manual_seed(0)
         vocabulary = int(self.auto_model.config.vocab_size)
-        lengths = sorted({min(length, self.max_seq_length) for length in (2, 5, 5 + 4, 17)} | {self.max_seq_length})
-        lengths = [lengths[0], *lengths]  # a run of equal lengths too
+        # Longer than any attention window, and together more tokens than there are positions.
+        longest = min(self.max_seq_length, max(_LONG_ENOUGH, 2 * int(getattr(self.auto_model.config, "sliding_window", 0) or 0) + 3))
+        lengths = sorted(min(length, longest) for length in (2, 2, 5, 9, 17))
+        lengths += [longest] * (min(self.max_positions, _MOST_TOKENS) // longest + 1)
         rows = [torch.randint(0, vocabulary, (length,), generator=generator) for length in lengths]
+        pad = self.auto_model.config.pad_token_id
+        if pad is not None:  # some families give it a position of its own, and no text holds it
+            rows = [torch.where(row == pad, (pad + 1) % vocabulary, row) for row in rows]
         device = self.auto_model.device
         try:
             packed = self.forward({"input_ids": torch.cat(rows).to(device), "layout": PackedLayout(lengths, device)})[
@@ -193,15 +231,17 @@ class Transformer(Layer):
 
 
 def _attention_for(model_type: object) -> str:
-    return attention.PACKED_ATTENTION if model_type in _PACKABLE else "sdpa"
+    return attention.PACKED_ATTENTION if model_type in PACKED_FAMILIES else "sdpa"
 
 
 def _load_model(folder: ModelFolder) -> PreTrainedModel:
     attention.register()
+    # AutoModel would add a decoder that nobody uses.
+    family = AutoModelForTextEncoding if folder.config.get("model_type") in _WITH_DECODER else AutoModel
     # Of 'sdpa' and 'eager' a family may know only the second.
     for implementation in (_attention_for(folder.config.get("model_type")), "eager"):
         try:
-            model = AutoModel.from_pretrained(
+            model = family.from_pretrained(
                 folder.encoder,
                 attn_implementation=implementation,
                 trust_remote_code=False,

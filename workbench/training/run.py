@@ -130,7 +130,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     collate = Collate(tokens, None if labels is None else np.asarray(labels))
     steps_per_epoch = len(batches)
     total = config.total_steps(steps_per_epoch)
-    learning_rate = config.learning_rate_for(pretrained=recipe.base != SCRATCH)
+    learning_rate = config.learning_rate_for(recipe.base != SCRATCH, model.encoder.get_word_embedding_dimension())
     primary = KINDS[parts.kind].primary_metric
 
     with watch.paused():

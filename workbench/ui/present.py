@@ -237,7 +237,7 @@ def plan_words(draft: Draft, dataset: StoredDataset | None, context: Context) ->
     loss.check_kind(dataset.kind)
     split = context.preview_split(dataset.ref, split_settings(draft))
     steps = draft.training.total_steps(math.ceil(split.train / draft.training.batch_size))
-    rate = draft.training.learning_rate_for(info.pretrained)
+    rate = draft.training.learning_rate_for(info.pretrained, info.width)
     layers = " → ".join(layer.entry.title for layer in draft.architecture.layers)
     test = find_dataset(draft.test_data, context)
     judged = f"{test.rows:,} rows of {test.name}" if test else f"{split.test:,} rows"
