@@ -162,7 +162,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     dry_pass = command("dry-pass", _dry_pass, "pass three rows through a network before any training, and say what is wrong")
     dry_pass.add_argument("data", metavar="DATA")
-    dry_pass.add_argument("--base", metavar="MODEL", required=True, help="Hub name, folder, run id, or a bundled name such as scratch")
+    dry_pass.add_argument(
+        "--base", metavar="MODEL", required=True, help="Hub name, folder, run id, or a bundled name such as scratch"
+    )
     dry_pass.add_argument("--layers", metavar="STACK", help="after the encoder, as in train (else the base's own, or mean pooling)")
     dry_pass.add_argument("--max-seq-length", metavar="N", help="cut texts after this many word pieces")
     dry_pass.add_argument("--seed", type=int, default=TrainingConfig().seed, metavar="N", help="for the weights of new layers")

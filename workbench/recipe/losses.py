@@ -55,7 +55,7 @@ LOSSES: Mapping[str, LossEntry] = {
             "Su, CoSENT (2022)",
             (_SCALE,),
             joins=("cosine(u, v)",),
-            formula="Every two pairs of the batch whose cosines stand in the wrong order of their scores cost exp(scale × difference).",
+            formula="Of any two rows the one with the higher score should have the higher cosine: log(1 + Σ exp(scale × (lower − higher))).",
         ),
         LossEntry(
             "CosineSimilarityLoss",
