@@ -37,15 +37,15 @@ function render() {
   const family = getComputedStyle(figure).fontFamily;
   const [strong, plain] = [`600 13px ${family}`, `12px ${family}`];
   const count = value.towers.length;
-  const tower = Math.max(count > 2 ? 96 : 120, Math.min(200, (figure.clientWidth - 4 - GAP * (count - 1) - 20) / count));
+  const scroller = document.createElement("div");
+  scroller.className = "wb-towers-scroll";
+  figure.append(scroller);
+  const tower = Math.max(96, Math.min(200, (scroller.clientWidth - GAP * (count - 1) - 20) / count));
   const inner = tower * count + GAP * (count - 1);
   const width = inner + 20;
   const left = (place) => 10 + place * (tower + GAP);
   const middle = (place) => left(place) + tower / 2;
 
-  const scroller = document.createElement("div");
-  scroller.className = "wb-towers-scroll";
-  figure.append(scroller);
   const svg = draw("svg", scroller, { role: "img", "aria-label": value.text, width, class: value.broken ? "wb-broken" : "" });
   let y = 2;
 
@@ -94,7 +94,7 @@ function render() {
     let height = 0;
     value.towers.forEach((each, place) => {
       draw("path", svg, { d: `M${middle(place)} ${y + gap} V${y}`, class: "wb-t-wire" });
-      draw("text", svg, { x: middle(place) + 7, y: y + gap - 11, class: "wb-t-width" }, layer.out);
+      draw("text", svg, { x: middle(place), y: y + gap - 11, "text-anchor": "middle", class: "wb-t-width" }, layer.out);
       height = box(left(place), y + gap, tower, title, detail, layer === value.layers[0] ? "wb-t-box wb-t-encoder" : "wb-t-box");
       if (place) draw("path", svg, { d: `M${left(place) - GAP} ${y + gap + height / 2} H${left(place)}`, class: "wb-t-same" });
     });
