@@ -88,7 +88,7 @@ def test_undo_and_redo_step_through_every_kind_of_edit(build, home):
     undo(build).click()
     kinds(build, "Transformer", "Pooling")
     expect(undo(build)).to_have_attribute("aria-disabled", "true")
-    undo(build).click()
+    undo(build).press("Enter")
     expect(build.locator(".wb-stack [aria-live]")).to_have_text("Nothing to undo.")
     settled(build)
     assert_saved(home, "pooling:mean")

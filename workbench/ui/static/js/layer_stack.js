@@ -54,8 +54,12 @@ make("h2", "wb-sr-only", root, "Layers of the network");
 const frame = make("div", "wb-stack-frame", root);
 const main = make("div", "wb-stack-main", frame);
 const bar = make("div", "wb-history", main);
-const back = makeButton("wb-step", bar, "↶ Undo");
-const forth = makeButton("wb-step", bar, "↷ Redo");
+const back = makeButton("wb-step", bar);
+const forth = makeButton("wb-step", bar);
+for (const [button, arrow, word] of [[back, "↶ ", "Undo"], [forth, "↷ ", "Redo"]]) {
+  make("span", "", button, arrow).setAttribute("aria-hidden", "true");
+  make("span", "", button, word);
+}
 back.dataset.act = "undo";
 forth.dataset.act = "redo";
 back.setAttribute("aria-keyshortcuts", "Control+Z Meta+Z");
