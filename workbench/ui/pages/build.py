@@ -245,7 +245,9 @@ class _Handlers:
         known = {document.saved}
         if document.complete:
             known.add(command_line(document.base, document.architecture))
-        if not document.epoch or command_line(draft.base, draft.architecture) in known:
+        if not document.epoch:  # the page is opening, and `on_load` shows everything
+            return {self.parts["facts"]: gr.skip()}
+        if command_line(draft.base, draft.architecture) in known:
             # The stack is the same; data set and objective may be others.
             return self._panels(document, draft)
         return self._show(draft, document, gently=True, words="the change made elsewhere")

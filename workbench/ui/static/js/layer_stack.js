@@ -631,7 +631,7 @@ function isNews(value) {
   return !known || (known.epoch === doc.epoch && known.rev === doc.rev && sent === null && !dirty && !drag);
 }
 
-let seenClash = -1;
+let seenClash = "";
 
 // The last window wins, but says so, and Undo brings the stack of the other one.
 function tellClash(other) {
@@ -651,8 +651,8 @@ function receive() {
   if (ack && sent && ack.epoch === sent.epoch && ack.rev === sent.rev) sent = null;
   if (ack && ack.epoch === doc.epoch) {
     if (typeof ack.saved === "string") doc.saved = ack.saved;
-    if (ack.replaced && ack.rev !== seenClash) {
-      seenClash = ack.rev;
+    if (ack.replaced && seenClash !== `${ack.epoch} ${ack.rev}`) {
+      seenClash = `${ack.epoch} ${ack.rev}`;
       tellClash(ack.replaced);
     }
     if (ack.rev === doc.rev) {
@@ -660,7 +660,8 @@ function receive() {
       paint();
     }
   }
-  if (replaced && (!first || unstash())) {
+  // A document that gave way to edits came when none was on its way, so nothing can have been saved after it.
+  if (replaced && !value.replaces && (!first || unstash())) {
     // A snapshot of the old document may have been saved after the new one: what is shown has the last word.
     if (first) remember("edits from before the reload");
     doc.rev += 1;
