@@ -181,7 +181,7 @@ def test_check(run: Run, data: Path, tmp_path: Path) -> None:
 
 
 def test_dry_pass(run: Run, data: Path, tiny_bert: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["dry-pass", data, "--base", tiny_bert, "--layers", "pooling:mean,dense:16", "--max-seq-length", "5"]
+    words = ["dry-pass", data, "--base", tiny_bert, "--layers", "pooling:mean,dense:16", "--max-seq-length", "8"]
     code, answer, _ = run(*words)
     assert code == 0
     assert [layer["title"] for layer in answer["layers"]] == ["Transformer", "Pooling", "Dense"]

@@ -184,7 +184,7 @@ def test_the_last_window_wins_says_so_and_undo_brings_the_other_stack(build, bro
         expect(build.locator(".wb-clash")).to_be_hidden()
         settled(build)
         assert_saved(home, "pooling:mean,normalize")
-        undo(build).click()
+        redo(build).click()
         kinds(build, "Transformer", "Pooling", "Dense")
         settled(build)
         # Whoever comes back to a window sees what the other has saved.
@@ -265,7 +265,7 @@ def test_a_dry_pass_of_the_sample_data_and_then_of_ones_own(build, home, pairs_c
     expect(dry).to_contain_text("No data set is chosen, so these are rows")
     expect(dry).to_contain_text("of the sample data")
     expect(dry.get_by_role("row")).to_have_count(1 + 3 + 1 + 3)
-    expect(dry.get_by_role("row", name="Dense")).to_contain_text("6 texts × 256")
+    expect(dry.get_by_role("row", name="Dense")).to_contain_text("6 different texts × 256")
     expect(dry.locator(".wb-dry-stale")).to_be_hidden()
     layer(build, 1).get_by_label("Max seq length").fill("4")
     expect(dry.locator(".wb-dry-stale")).to_be_visible()
@@ -366,7 +366,7 @@ def test_a_finished_run_is_opened_as_blocks_and_its_own_layers_come_back(build, 
     assert_saved(home, "pooling:mean,dense:24,normalize")
     build.locator("#build-try").click()
     expect(build.locator("#build-dry .wb-dry")).to_have_attribute("data-state", "done")
-    expect(build.locator("#build-dry").get_by_role("row", name="Normalize")).to_contain_text("6 texts × 24")
+    expect(build.locator("#build-dry").get_by_role("row", name="Normalize")).to_contain_text("6 different texts × 24")
 
 
 # ---------------------------------------------------------------- keyboard only

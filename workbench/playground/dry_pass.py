@@ -110,7 +110,8 @@ class LayerReport:
     Attributes:
         title: Class name.
         port: `tokens` or `sentence`.
-        shape: (texts, most word pieces of one, width) of token vectors; (texts, width) of sentence vectors.
+        shape: (texts, most word pieces of one, width) of token vectors; (texts, width) of sentence vectors. Texts that are
+            the same to the encoder count once.
         lowest: Smallest finite number, None where there is none.
         highest: Largest finite number.
         mean_size: Mean of the absolute values of the finite numbers.
