@@ -180,6 +180,21 @@ def test_check(run: Run, data: Path, tmp_path: Path) -> None:
     assert code == 2 and not report["usable"] and report["issues"][0]["severity"] == "error"
 
 
+def test_dry_pass(run: Run, data: Path, tiny_bert: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["dry-pass", data, "--base", tiny_bert, "--layers", "pooling:mean,dense:16", "--max-seq-length", "8"]
+    code, answer, _ = run(*words)
+    assert code == 0
+    assert [layer["title"] for layer in answer["layers"]] == ["Transformer", "Pooling", "Dense"]
+    assert answer["layers"][-1]["shape"] == [6, 16]
+    assert [finding["severity"] for finding in answer["findings"]][0] == "warning"
+    assert not (home / "datasets").exists() and not (home / "runs").exists()
+    assert main([str(word) for word in words]) == 0
+    printed = capsys.readouterr().out
+    assert "6 x 16" in printed and "warning: " in printed and "cosine of sentence1 and sentence2" in printed
+    code, answer, said = run("dry-pass", data, "--base", tiny_bert, "--layers", "dense:16")
+    assert code == 2 and "put a Pooling layer between" in said
+
+
 def test_doctor(run: Run, home: Path) -> None:
     code, answer, _ = run("doctor")
     assert code == 0 and answer["versions"]["torch"] and answer["devices"][0]["name"] == "cpu"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workbench.data import StoredDataset
     from workbench.evaluation import Evaluation
     from workbench.models import SentenceTransformer
+    from workbench.playground import DryPass
     from workbench.runs import Run
 
 INTERRUPTED = 130
@@ -158,6 +159,16 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("data", metavar="DATA")
     check.add_argument("--full", action="store_true", help="run the costly checks on every row")
     _add_data_options(check)
+
+    dry_pass = command("dry-pass", _dry_pass, "pass three rows through a network before any training, and say what is wrong")
+    dry_pass.add_argument("data", metavar="DATA")
+    dry_pass.add_argument(
+        "--base", metavar="MODEL", required=True, help="Hub name, folder, run id, or a bundled name such as scratch"
+    )
+    dry_pass.add_argument("--layers", metavar="STACK", help="after the encoder, as in train (else the base's own, or mean pooling)")
+    dry_pass.add_argument("--max-seq-length", metavar="N", help="cut texts after this many word pieces")
+    dry_pass.add_argument("--seed", type=int, default=TrainingConfig().seed, metavar="N", help="for the weights of new layers")
+    _add_data_options(dry_pass)
 
     runs = command("runs", _runs, "list, show, stop, rename or delete runs")
     runs.add_argument("action", choices=("list", "show", "stop", "rename", "delete"))
@@ -494,6 +505,49 @@ def _check(options: argparse.Namespace) -> Answer:
         for issue in report.issues:
             print(f"{issue.severity}: {issue.message}")
     return 0 if report.usable else 2, report.to_dict()
+
+
+def _dry_pass(options: argparse.Namespace) -> Answer:
+    from workbench.data import is_dataset_ref, load_pairs, open_dataset
+    from workbench.runs import describe_start
+
+    home, path = options.home_folder, Path(options.data)
+    info = describe_start(options.base, home)
+    architecture = _architecture(options, Recipe(options.base, options.data), options.base)
+    if architecture is None:
+        architecture = ArchitectureSpec((LayerSpec("transformer"), *(info.layers or ArchitectureSpec.default().layers[1:])))
+    architecture.validate(info)
+    if not path.exists() and is_dataset_ref(options.data):
+        table = open_dataset(options.data, home).table()
+    else:
+        table = load_pairs(path, parse_columns(options.columns) or None, parse_scale(options.score_scale))
+    import transformers
+
+    from workbench.playground import plan_dry_pass, run_dry_pass
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    result = run_dry_pass(plan_dry_pass(options.base, architecture, table, home, options.seed))
+    if not options.json:
+        _print_dry_pass(result)
+    return 2 if any(finding.severity == "error" for finding in result.findings) else 0, result.to_dict()
+
+
+def _print_dry_pass(result: DryPass) -> None:
+    rows = [
+        [layer.title, " x ".join(str(size) for size in layer.shape)]
+        + ["-" if x is None else f"{x:.3f}" for x in (layer.lowest, layer.highest, layer.mean_size)]
+        for layer in result.layers
+    ]
+    _print_table(["layer", "shape", "smallest", "largest", "mean size"], rows)
+    for pair in result.pairs:
+        cosine = "none" if pair.cosine is None else f"{pair.cosine:.3f}"
+        value = "" if pair.value is None else f" (its value {pair.value:g})"
+        print(f"row {pair.row}: cosine of {pair.roles[0]} and {pair.roles[1]} {cosine}{value}")
+    for finding in result.findings:
+        print(f"{finding.severity}: {finding.message}")
+    if not result.findings:
+        print("Nothing looks wrong.")
 
 
 # --- runs ----------------------------------------------------------------------------------------------------------------

@@ -191,24 +191,6 @@ def test_the_baseline_is_the_base_as_it_comes_not_the_untrained_stack(
     assert dense.metrics["before"] == plain.metrics["before"]
 
 
-def test_a_base_with_layers_of_its_own_keeps_their_weights(
-    tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path
-) -> None:
-    from workbench.models import Dense, Pooling, Transformer
-
-    torch.manual_seed(9)
-    own = SentenceTransformer(modules=[Transformer(tiny_bert), Pooling(32), Dense(32, 8)], device="cpu")
-    own.save(tmp_path / "own")
-    specs = ArchitectureSpec((LayerSpec("transformer"), *parse_layers("pooling,dense:8,normalize")))
-    model, base = run_module._build(Recipe(str(tmp_path / "own"), "d", specs), home, [["a"]], torch.device("cpu"))
-    assert torch.equal(model[2].linear.weight, own[2].linear.weight)
-    assert torch.equal(base[2].linear.weight, own[2].linear.weight)
-    assert [type(module).__name__ for module in model] == ["Transformer", "Pooling", "Dense", "Normalize"]
-    changed = ArchitectureSpec((LayerSpec("transformer"), *parse_layers("pooling:cls,dense:8")))
-    fresh, _ = run_module._build(Recipe(str(tmp_path / "own"), "d", changed), home, [["a"]], torch.device("cpu"))
-    assert not torch.equal(fresh[2].linear.weight, own[2].linear.weight)
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -341,14 +341,17 @@ def test_the_draft_survives_a_reload(build, home):
 def test_presets_replace_the_layers_and_keep_the_encoder(build, home):
     layer(build, 1).get_by_label("Max seq length").fill("64")
     add(build, "Dropout")
-    for title, text in PRESETS.items():
+    for number, preset in enumerate(PRESETS, 1):
         before = build.locator(".wb-stack").get_attribute("data-epoch")
-        build.get_by_role("button", name=title, exact=True).click()
-        expect(layers_text(build)).to_have_value(f"{command_line('scratch', stack_of(text))} --max-seq-length 64")
+        button = build.locator(f"#build-preset-{number}")
+        expect(button).to_have_accessible_name(preset.title)
+        expect(button).to_have_accessible_description(preset.help)
+        button.click()
+        expect(layers_text(build)).to_have_value(f"{command_line('scratch', stack_of(preset.layers))} --max-seq-length 64")
         expect(build.locator(".wb-stack")).not_to_have_attribute("data-epoch", before)
     kinds(build, "Transformer", "Pooling", "Normalize")
     settled(build)
-    assert_saved(home, "pooling:mean,normalize")
+    assert_saved(home, PRESETS[-1].layers)
 
 
 def test_a_preset_wins_over_an_edit_that_is_still_on_its_way(build, home):

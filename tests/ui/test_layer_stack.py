@@ -9,6 +9,7 @@ from workbench.ui.components.layer_stack import (
     MAX_LAYERS,
     acknowledge,
     describe_kinds,
+    describe_replaced,
     fail,
     propagate,
     read_document,
@@ -204,3 +205,27 @@ def test_the_script_knows_every_layer_and_every_parameter():
         assert read_document(
             {"layers": [{"kind": kind, "params": {item["name"]: item["default"] for item in table[kind]["parameters"]}}]}
         ).complete
+
+
+def test_every_block_says_what_goes_in_and_what_comes_out():
+    ports = {entry["kind"]: entry["ports"] for entry in describe_kinds()}
+    assert ports["transformer"] == ["text", "tokens", "token vectors"]
+    assert ports["pooling"] == ["token vectors", "sentence vector"]
+    assert ports["dense"] == ["sentence vector", "sentence vector"]
+
+
+def test_sentence_vectors_have_a_size_in_bytes_and_token_vectors_have_none():
+    ack = acknowledge(document(("transformer", {}), ("pooling", {}), ("dense", {"out_features": 100}), ("pooling", {})), ENCODER)
+    assert [item["bytes"] for item in ack["info"]] == [None, 4 * 384, 400, None]
+
+
+def test_a_stack_that_was_replaced_unseen_comes_along_for_undo():
+    replaced = describe_replaced("tiny", [LayerSpec("transformer"), LayerSpec("pooling")], "--base tiny")
+    assert acknowledge(document(("transformer", {}), ("pooling", {})), ENCODER, "x", replaced)["replaced"] == replaced
+    assert read_document({**replaced, "epoch": 1}).architecture == ArchitectureSpec.default()
+
+
+def test_the_window_is_told_apart_but_not_trusted():
+    assert document(("transformer", {}), window="w1").window == "w1"
+    assert document(("transformer", {}), window=["x"]).window == ""
+    assert len(document(("transformer", {}), window="x" * 500).window) == 40

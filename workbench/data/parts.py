@@ -154,12 +154,15 @@ def preview_split(ref: str, home: Path, training: TrainingConfig) -> SplitSummar
     )
 
 
-def load_pairs(path: str | Path, columns: Mapping[str, str] | None = None) -> datasets.Dataset:
+def load_pairs(
+    path: str | Path, columns: Mapping[str, str] | None = None, score_scale: tuple[float, float] | None = None
+) -> datasets.Dataset:
     """Read a file as the workbench does, without storing it.
 
     Args:
         path: A CSV, TSV or JSON Lines file.
         columns: Role -> column; None to guess.
+        score_scale: Lowest and highest possible score; None to see it in the file.
 
     Returns:
         The rows, columns named by role, scores 0 to 1.
@@ -169,7 +172,7 @@ def load_pairs(path: str | Path, columns: Mapping[str, str] | None = None) -> da
     """
     import datasets
 
-    report, cleaned = examine(Path(path), columns, None)
+    report, cleaned = examine(Path(path), columns, score_scale)
     if not report.usable or cleaned is None:
         raise DataError(f"`{Path(path).name}`: {report.summary}", field="data")
     return datasets.Dataset.from_dict(cleaned.columns)

@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "Pooling": "workbench.models.pooling",
         "SentenceTransformer": "workbench.models.sentence_transformer",
         "Transformer": "workbench.models.transformer",
+        "build_network": "workbench.models.network",
         "build_scratch": "workbench.models.scratch",
         "build_stack": "workbench.models.stack",
         "describe_base": "workbench.models.bases",

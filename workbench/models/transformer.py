@@ -116,6 +116,12 @@ class Transformer(Layer):
         )
         return list(encoded["input_ids"])
 
+    def count_word_pieces(self, texts: Sequence[str]) -> list[int]:
+        """Return how many word pieces each text has, special tokens included, before anything is cut off."""
+        cleaned = [text.strip().lower() if self.do_lower_case else text.strip() for text in texts]
+        encoded = self.tokenizer(cleaned, truncation=False, padding=False, return_attention_mask=False, verbose=False)
+        return [len(ids) for ids in encoded["input_ids"]]
+
     def collate(self, token_ids: Sequence[Sequence[int]], device: torch.device) -> Features:
         """Return features for one forward pass, packed where this encoder can, padded elsewhere.
 

@@ -24,6 +24,9 @@ from workbench.playground.wire import WireError, read_frame, write_frame
 if TYPE_CHECKING:
     from workbench.models import SentenceTransformer
 
+DRY_PASS = "dry_pass"
+"""The `kind` of a request that passes rows through a network that is not trained yet."""
+
 IDLE_SECONDS = 60.0
 """After so long without a request, models on a GPU are dropped: a run may want its memory."""
 
@@ -129,6 +132,11 @@ def answer(request: Mapping[str, Any], models: LoadedModels) -> tuple[dict[str, 
     Raises:
         WorkbenchError: If the model or the texts cannot be used.
     """
+    if request.get("kind") == DRY_PASS:
+        from workbench.playground.dry_pass import DryPassRequest
+        from workbench.playground.network_probe import run_dry_pass
+
+        return run_dry_pass(DryPassRequest.from_dict(request)).to_dict(), b""
     device = request["device"]
     if device == "cpu":
         models.leave_gpu()

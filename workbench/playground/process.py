@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from workbench.errors import ConfigError, DataError, InputError, ModelError, RunError, WorkbenchError
 from workbench.playground.choices import resolve_encoder
+from workbench.playground.dry_pass import DryPass, DryPassRequest
+from workbench.playground.encoder import DRY_PASS
 from workbench.playground.wire import WireError, read_frame, write_frame
 from workbench.runs.history import list_runs
 from workbench.runs.process import child_environment, module_command
@@ -75,6 +77,19 @@ class EncoderProcess:
         if "error" in header:
             raise _error_of(header)
         return np.frombuffer(payload, dtype="<f4").reshape(header["rows"], header["width"]).astype(np.float32)
+
+    def dry_pass(self, request: DryPassRequest) -> DryPass:
+        """Pass a few rows through a network as a run would begin with it.
+
+        Raises:
+            InputError: If the base cannot be read.
+            RunError: If the process died or does not answer.
+        """
+        with self._guard:
+            header, _ = self._ask({"kind": DRY_PASS, "model": request.base, **request.to_dict()})
+        if "error" in header:
+            raise _error_of(header)
+        return DryPass.from_dict(header)
 
     @property
     def pid(self) -> int | None:

@@ -24,6 +24,8 @@ class LossEntry:
         parameters: What a user may set.
         in_batch_negatives: Whether other rows of the batch serve as wrong answers, so that a text must not occur twice.
         needs_classes: Whether the constructor takes `embedding_dimension` and `num_labels`.
+        joins: What is made of the sentence vectors u, v (and w), step by step, as a drawing of the objective writes it.
+        formula: What the loss is, in words.
     """
 
     name: str
@@ -34,6 +36,8 @@ class LossEntry:
     parameters: tuple[Parameter, ...] = ()
     in_batch_negatives: bool = False
     needs_classes: bool = False
+    joins: tuple[str, ...] = ()
+    formula: str = ""
 
 
 _SCALE = Parameter(
@@ -50,6 +54,8 @@ LOSSES: Mapping[str, LossEntry] = {
             "Puts pairs in the order of their scores; the usual first choice for scored pairs.",
             "Su, CoSENT (2022)",
             (_SCALE,),
+            joins=("cosine(u, v)",),
+            formula="Of any two rows the one with the higher score should have the higher cosine: log(1 + Σ exp(scale × (lower − higher))).",
         ),
         LossEntry(
             "CosineSimilarityLoss",
@@ -57,6 +63,8 @@ LOSSES: Mapping[str, LossEntry] = {
             ("scored_pairs", "labelled_pairs"),
             "Pulls the cosine of each pair towards its score itself, so that the numbers keep their meaning.",
             "Reimers and Gurevych, Sentence-BERT (2019), regression objective",
+            joins=("cosine(u, v)",),
+            formula="Mean of (cosine(u, v) − score)².",
         ),
         LossEntry(
             "ContrastiveLoss",
@@ -75,6 +83,8 @@ LOSSES: Mapping[str, LossEntry] = {
                     habitual="0.3 to 0.8",
                 ),
             ),
+            joins=("d = 1 − cosine(u, v)",),
+            formula="Label 1 costs d², label 0 costs max(0, margin − d)²; half of their mean.",
         ),
         LossEntry(
             "MultipleNegativesRankingLoss",
@@ -84,6 +94,8 @@ LOSSES: Mapping[str, LossEntry] = {
             "Henderson et al., Efficient Natural Language Response Suggestion (2017)",
             (_SCALE,),
             in_batch_negatives=True,
+            joins=("cosine of every u with every candidate",),
+            formula="In each row of the matrix a softmax over scale × cosine must pick the diagonal, the row's own partner.",
         ),
         LossEntry(
             "TripletLoss",
@@ -102,6 +114,8 @@ LOSSES: Mapping[str, LossEntry] = {
                     habitual="1 to 5; below 1 after Normalize",
                 ),
             ),
+            joins=("distances |u − v| and |u − w|",),
+            formula="Mean of max(0, |u − v| − |u − w| + margin).",
         ),
         LossEntry(
             "SoftmaxLoss",
@@ -110,6 +124,8 @@ LOSSES: Mapping[str, LossEntry] = {
             "Learns to name the class of a pair from u, v and |u-v|; the way Sentence-BERT was first trained.",
             "Reimers and Gurevych, Sentence-BERT (2019), classification objective",
             needs_classes=True,
+            joins=("[u; v; |u − v|]", "linear layer, 3 × width → classes"),
+            formula="Cross entropy of the softmax over the classes with the row's label.",
         ),
     )
 }

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "Run": "workbench.runs.run",
         "RunResult": "workbench.runs.following",
         "delete_run": "workbench.runs.history",
+        "describe_start": "workbench.runs.submission",
         "ensure_supervisor": "workbench.runs.spawn",
         "follow": "workbench.runs.following",
         "get_run": "workbench.runs.history",

@@ -20,12 +20,9 @@ from workbench.errors import ConfigError, RunError
 from workbench.evaluation import Evaluation, Evaluator, Verdict, build_evaluator, compute_verdict
 from workbench.evaluation.verdict import not_judged
 from workbench.losses import build_loss
-from workbench.models import SentenceTransformer, Transformer, build_scratch, build_stack, resolve_base
+from workbench.models import SentenceTransformer, build_network
 from workbench.models.bases import SCRATCH
-from workbench.models.folder import read_folder
-from workbench.models.layer import Layer
-from workbench.models.persistence import default_pooling, load_modules
-from workbench.recipe import KINDS, ArchitectureSpec, Recipe, TrainingConfig
+from workbench.recipe import KINDS, Recipe, TrainingConfig
 from workbench.training.batch import Collate
 from workbench.training.listener import Listener
 from workbench.training.sampler import ShuffledBatches
@@ -113,7 +110,8 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     for note in parts.notes:
         listener.on_message(note)
     columns, labels = _columns(parts.kind, parts.train)
-    model, base = _build(recipe, home, columns, device)
+    texts = [text for column in columns for text in column]
+    model, base = build_network(recipe.base, recipe.architecture, home, texts, config.seed, device)
     if recipe.base == SCRATCH:
         base.save(output_dir / "base")
     validation, test = (
@@ -339,37 +337,6 @@ def choose_device(config: TrainingConfig) -> torch.device:
         )
     # The supervisor shows a run only its own GPU, so an index would count from there.
     return torch.device(name)
-
-
-def _build(
-    recipe: Recipe, home: Path, columns: list[list[str]], device: torch.device
-) -> tuple[SentenceTransformer, SentenceTransformer]:
-    """Return the network to train and its base as it comes, which share the encoder until the first step."""
-    assert recipe.architecture is not None
-    encoder_spec, *layers = recipe.architecture.layers
-    limit = encoder_spec.params["max_seq_length"]
-    own: list[Layer]
-    if recipe.base == SCRATCH:
-        encoder = build_scratch([text for column in columns for text in column], recipe.training.seed)
-        if limit is not None:
-            encoder.max_seq_length = limit
-        own_specs = ArchitectureSpec.default().layers[1:]
-        own = [encoder, *build_stack(encoder, encoder.get_word_embedding_dimension(), own_specs)[1:]]
-    else:
-        folder = read_folder(resolve_base(recipe.base, home))
-        own = load_modules(folder, limit)
-        own_specs = folder.layers or (default_pooling(folder),)
-        first = own[0]
-        assert isinstance(first, Transformer)
-        encoder = first
-    fresh = build_stack(encoder, encoder.get_word_embedding_dimension(), tuple(layers))
-    # As long as the stack is the base's own, its trained weights go on; behind the first difference nothing would fit.
-    modules: list[Layer] = [encoder]
-    same = True
-    for index, spec in enumerate(layers):
-        same = same and index < len(own_specs) and own_specs[index] == spec
-        modules.append(own[index + 1] if same else fresh[index + 1])
-    return SentenceTransformer(modules=modules, device=device), SentenceTransformer(modules=own, device=device)
 
 
 def _arguments(

@@ -102,7 +102,9 @@ class _Page:
         connect_build_page(self.context, self.build, blocks, by_name["build"])
         for picked in ("picked", "found_picked"):
             self.build[picked].then(guarded(self.on_flow), None, flow, **quiet)
-        for changed in (self.data["used"].change, self.runs["copied"].then):
+        # Undo may bring another encoder back.
+        self.build["base"].change(guarded(self.on_flow), None, flow, **quiet)
+        for changed in (self.data["used"].change, self.runs["copied"].then, self.build["opened"].then):
             changed(guarded(self.on_flow), None, flow, **quiet).then(guarded(self.on_train), None, form, **quiet)
         self.train["started"].then(guarded(self.on_flow), None, flow, **quiet)
         self.train["live"].state(guarded(self.on_flow), None, flow, **quiet)

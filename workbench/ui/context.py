@@ -25,11 +25,13 @@ class Context:
     Attributes:
         settings: As given.
         boot_id: A new value each time the server starts, so that an open page notices a restart.
+        last_edit: The command line of the stack saved last, and the window it came from.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.boot_id = uuid.uuid4().hex
+        self.last_edit: tuple[str, str] | None = None
         self._encoder: EncoderProcess | None = None
         self._lock = threading.Lock()
         self._bases: dict[str, EncoderInfo] = {}

@@ -16,7 +16,9 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import ConfigError
-from workbench.recipe import LAYERS, ArchitectureSpec, EncoderInfo, LayerSpec, LayerState, Parameter
+from workbench.recipe import LAYERS, ArchitectureSpec, EncoderInfo, LayerEntry, LayerSpec, LayerState, Parameter
+from workbench.recipe.architecture import BYTES_PER_NUMBER
+from workbench.recipe.layers import PORT_WORDS
 from workbench.ui.components._script import STATIC, read_script
 
 MAX_LAYERS = 64
@@ -32,7 +34,9 @@ _ID = re.compile(r"[\w-]{1,40}", re.ASCII)
 
 
 def create_layer_stack(*, elem_id: str) -> gr.HTML:
-    """Return the component. It has one event, `edit`; its value is the document, its property `ack` the answer.
+    """Return the component; its value is the document, its property `ack` the answer.
+
+    It has two events: `edit`, and `look` when the user comes back from another window.
 
     Args:
         elem_id: Id of the element; ids of its fields begin with it.
@@ -57,10 +61,17 @@ def describe_kinds() -> list[dict[str, Any]]:
             "kind": entry.kind,
             "title": entry.title,
             "help": entry.help,
+            "ports": port_names(entry),
             "parameters": [_describe_parameter(parameter) for parameter in entry.parameters],
         }
         for entry in LAYERS.values()
     ]
+
+
+def port_names(entry: LayerEntry) -> list[str]:
+    """Return what goes in and what comes out of a layer; one that takes text makes tokens of it on the way."""
+    consumed, produced = (PORT_WORDS[port].removeprefix("a ") for port in (entry.consumes, entry.produces))
+    return [consumed, "tokens", produced] if entry.consumes == "text" else [consumed, produced]
 
 
 def _describe_parameter(parameter: Parameter) -> dict[str, Any]:
@@ -103,6 +114,7 @@ class Document:
         base: Base encoder the stack was built on.
         saved: The command line of the draft when it was last saved from this page, or loaded into it.
         blocks: The encoder first.
+        window: Tells the windows apart that edit one draft.
     """
 
     epoch: int
@@ -110,6 +122,7 @@ class Document:
     base: str
     saved: str
     blocks: tuple[Block, ...]
+    window: str = ""
 
     @property
     def architecture(self) -> ArchitectureSpec:
@@ -151,6 +164,7 @@ def read_document(value: Any) -> Document:
         _text(value.get("base")),
         _text(value.get("saved"), 4096),
         tuple(blocks),
+        _text(value.get("window"), 40),
     )
 
 
@@ -221,13 +235,16 @@ def propagate(document: Document, encoder: EncoderInfo) -> tuple[list[LayerState
     return states, errors
 
 
-def acknowledge(document: Document, encoder: EncoderInfo, saved: str | None = None) -> dict[str, Any]:
+def acknowledge(
+    document: Document, encoder: EncoderInfo, saved: str | None = None, replaced: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return what the page shows beside the document: widths, counts, errors, totals.
 
     Args:
         document: What the page shows.
         encoder: Facts of its base encoder.
         saved: The command line of the draft as it is saved now; None where nothing was saved.
+        replaced: What another window had saved in the meantime, see `describe_replaced`.
     """
     states, errors = propagate(document, encoder)
     architecture = document.architecture
@@ -247,6 +264,7 @@ def acknowledge(document: Document, encoder: EncoderInfo, saved: str | None = No
                 "layer": block.id,
                 "port": state.port,
                 "width": state.width,
+                "bytes": BYTES_PER_NUMBER * state.width if state.port == "sentence" and state.width else None,
                 # Some folders and Hub models do not say how large they are.
                 "num_parameters": None if block.spec.kind == "transformer" and not encoder.num_parameters else state.num_parameters,
             }
@@ -256,7 +274,23 @@ def acknowledge(document: Document, encoder: EncoderInfo, saved: str | None = No
         "total": total,
         "unset": {"max_seq_length": str(encoder.max_seq_length)},
         "saved": saved,
+        "replaced": replaced,
     }
+
+
+def describe_replaced(base: str, layers: Iterable[LayerSpec], line: str) -> dict[str, Any]:
+    """Return a stack that an edit has replaced without having seen it, so that Undo can bring it back.
+
+    Args:
+        base: Its base encoder.
+        layers: Its layers, encoder first.
+        line: Its command line.
+    """
+    return {"base": base, "line": line, "layers": _number_layers("other", layers)}
+
+
+def _number_layers(prefix: str, layers: Iterable[LayerSpec]) -> list[dict[str, Any]]:
+    return [{"id": f"{prefix}-{index}", **layer.to_dict()} for index, layer in enumerate(layers)]
 
 
 def fail(document: Document, message: str) -> dict[str, Any]:
@@ -278,7 +312,7 @@ def fail(document: Document, message: str) -> dict[str, Any]:
 
 
 def write_document(
-    base: str, layers: Iterable[LayerSpec], saved: str, after: int = 0, only_after: int | None = None
+    base: str, layers: Iterable[LayerSpec], saved: str, after: int = 0, only_after: int | None = None, words: str = ""
 ) -> dict[str, Any]:
     """Return a document that replaces the one the browser holds.
 
@@ -288,6 +322,7 @@ def write_document(
         saved: The command line of the draft.
         after: Epoch of the document to be replaced.
         only_after: Replace it only if no edit came after this `rev` of it; None replaces it in any case.
+        words: What Undo calls the replacement.
     """
     # Milliseconds keep rising over restarts of the server, which would otherwise count from zero again.
     epoch = max(time.time_ns() // 10**6, after + 1)
@@ -297,5 +332,6 @@ def write_document(
         "base": base,
         "saved": saved,
         "replaces": None if only_after is None else {"epoch": after, "rev": only_after},
-        "layers": [{"id": f"layer-{index}", **layer.to_dict()} for index, layer in enumerate(layers)],
+        "words": words,
+        "layers": _number_layers("layer", layers),
     }

@@ -3,34 +3,68 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from workbench.errors import ModelError, WorkbenchError
-from workbench.recipe import ArchitectureSpec, EncoderInfo, LayerSpec, parse_layers
+from workbench.errors import ConfigError, ModelError, WorkbenchError
+from workbench.recipe import ArchitectureSpec, EncoderInfo, LayerSpec, LayerState, default_loss, parse_layers
+from workbench.ui.components.dry_pass import create_dry_pass, dry_pass_value, dry_pass_words
 from workbench.ui.components.layer_stack import (
     Document,
     acknowledge,
     create_layer_stack,
+    describe_replaced,
     fail,
+    propagate,
     read_document,
     write_document,
 )
 from workbench.ui.components.notice import create_notice, notice
+from workbench.ui.components.presets import Preset, create_presets, presets_value
+from workbench.ui.components.towers import create_towers, describe_towers
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft, load_draft, update_draft
 from workbench.ui.feedback import guarded, sentence
+from workbench.ui.present import dataset_words, find_dataset, kind_words, run_label, short_base
+from workbench.ui.recipe_text import ASSUMED_KIND, LONGEST_RECIPE, open_recipe, program_text, recipe_note, recipe_text
+from workbench.ui.uploads import SAMPLE_FILE
 
-PRESETS: Mapping[str, str] = {
-    "Sentence-BERT: mean pooling": "pooling:mean",
-    "Sentence-BERT + Dense 256 tanh": "pooling:mean,dense:256:tanh",
-    "CLS pooling": "pooling:cls",
-    "Mean + max pooling": "pooling:mean+max",
-    "Mean pooling + Normalize": "pooling:mean,normalize",
-}
-"""Stacks to start from, as `--layers` takes them."""
+PRESETS = (
+    Preset(
+        "Sentence-BERT: mean pooling",
+        "pooling:mean",
+        "The mean of all token vectors. The usual start: nothing new to learn, and hard to beat.",
+    ),
+    Preset(
+        "Sentence-BERT + Dense 256 tanh",
+        "pooling:mean,dense:256:tanh",
+        "A learned map to 256 numbers between −1 and 1: smaller vectors, so a smaller and quicker index.",
+    ),
+    Preset(
+        "CLS pooling",
+        "pooling:cls",
+        "Only the first token's vector. For encoders that were trained so, such as BGE; others do better with the mean.",
+    ),
+    Preset(
+        "Mean + max pooling",
+        "pooling:mean+max",
+        "Mean and largest numbers side by side: what a text is about and its strongest signals, at twice the width.",
+    ),
+    Preset(
+        "Mean pooling + Normalize",
+        "pooling:mean,normalize",
+        "Vectors of length 1, so that a vector database may use the dot product as the cosine.",
+    ),
+    Preset(
+        "Prompt left out + Normalize",
+        "pooling:mean:include_prompt=false,normalize",
+        "For encoders that take an instruction before each text: its tokens are read but not averaged in.",
+    ),
+)
+"""Stacks to start from."""
 
 EDITS_AT_ONCE = 8
 """Edits of several windows that are checked at the same time; Gradio's default of one is shared by all of them."""
@@ -43,7 +77,8 @@ def create_build_page(context: Context) -> dict[str, Any]:
         context: The server's context.
 
     Returns:
-        Components by name; `stack` is the layer stack, `picked` the event after which another base is in the draft.
+        Components by name; `stack` is the layer stack. After `picked` and `found_picked` another base is in the draft,
+        after `opened` another recipe.
     """
     parts: dict[str, Any] = {}
     with gr.Row(equal_height=False):
@@ -65,8 +100,7 @@ def create_build_page(context: Context) -> dict[str, Any]:
                 parts["found"] = gr.Radio(label="Found", choices=[], visible=False, elem_id="build-hub-found")
             with gr.Column(elem_classes=["wb-presets"]):
                 gr.Markdown("## Start from a preset", elem_id="build-presets")
-                for number, title in enumerate(PRESETS, 1):
-                    parts[f"preset{number}"] = gr.Button(title, size="md", elem_id=f"build-preset-{number}")
+                parts["presets"] = create_presets(PRESETS, elem_id="build-preset-list")
         with gr.Column(scale=5, min_width=320):
             parts["stack"] = create_layer_stack(elem_id="build-stack")
             parts["layers"] = gr.Textbox(
@@ -78,6 +112,26 @@ def create_build_page(context: Context) -> dict[str, Any]:
                 elem_id="build-layers",
                 elem_classes=["wb-mono"],
             )
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=300, elem_classes=["wb-section"]):
+            gr.Markdown("## What is trained", elem_id="build-drawing-title")
+            parts["drawing"] = create_towers(elem_id="build-drawing")
+        with gr.Column(scale=3, min_width=320, elem_classes=["wb-section"]):
+            gr.Markdown("## Try it before training", elem_id="build-dry-title")
+            parts["try"] = gr.Button("Try it on three of my rows", elem_id="build-try")
+            parts["dry"] = create_dry_pass(DRY_WORDS, elem_id="build-dry")
+            gr.Markdown("## The recipe", elem_id="build-recipe-title")
+            parts["recipe_note"] = create_notice(elem_id="build-recipe-note")
+            with gr.Accordion("As JSON", open=False, elem_id="build-recipe-json"):
+                parts["recipe"] = gr.Code(
+                    language="json", interactive=False, max_lines=24, elem_id="build-recipe", show_label=False, label="recipe.json"
+                )
+            with gr.Accordion("As a Python program", open=False, elem_id="build-recipe-program"):
+                parts["program"] = gr.Code(
+                    language="python", interactive=False, max_lines=30, elem_id="build-program", show_label=False, label="train.py"
+                )
+            parts["open"] = gr.UploadButton("Open a recipe …", file_types=[".json"], size="md", elem_id="build-open")
+            parts["open_note"] = create_notice(elem_id="build-open-note")
     _wire(context, parts)
     return parts
 
@@ -97,7 +151,11 @@ def connect_build_page(context: Context, parts: dict[str, Any], blocks: gr.Block
     tab.select(guarded(handlers.on_select), [parts["stack"]], shown, **QUIET)
 
 
-SHOWN = ("base", "facts", "stack", "layers")
+SHOWN = ("base", "facts", "presets", "stack", "layers", "drawing", "dry", "recipe_note", "recipe", "program")
+DRY_WORDS = (
+    "Three rows of your data set go through the network as a run would begin with it, in a few seconds: "
+    "shapes, numbers, texts that are cut off, and what to change."
+)
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
@@ -146,6 +204,24 @@ def count_words(number: int) -> str:
     return f"{number:,}"
 
 
+def caption(draft: Draft, dataset: Any) -> str:
+    """Return what the drawing is of, in one sentence.
+
+    Args:
+        draft: What is set.
+        dataset: Its data set, None where there is none.
+    """
+    kind = dataset.kind if dataset else ASSUMED_KIND
+    usual = default_loss(kind)
+    if dataset is None:
+        return f"No data set is chosen yet, so this is drawn for {kind_words(kind)}; the objective follows the data."
+    if draft.loss is None:
+        return f"{dataset_words(dataset)}, with {usual.name}, which fits them unless Train says otherwise."
+    if kind not in draft.loss.entry.kinds:
+        return f"{draft.loss.name} does not train on {kind_words(kind)}, so this shows {usual.name}; choose the objective in Train."
+    return f"{dataset_words(dataset)}, with {draft.loss.name} as chosen in Train."
+
+
 def own_layers(info: EncoderInfo) -> ArchitectureSpec:
     """Return the stack a base encoder comes with; mean pooling where it has none."""
     return ArchitectureSpec((LayerSpec("transformer"), *(info.layers or (LayerSpec("pooling"),))))
@@ -163,29 +239,46 @@ class _Handlers:
         return self._show(load_draft(self.context.home))
 
     def on_select(self, value: Any) -> dict[Any, Any]:
-        """Show the draft if another tab changed it; what stands on this one and is not saved yet is left alone."""
+        """Show the draft if something else changed it; what stands on this tab and is not saved yet is left alone."""
         draft = load_draft(self.context.home)
         document = read_document(value)
         known = {document.saved}
         if document.complete:
             known.add(command_line(document.base, document.architecture))
-        if not document.epoch or command_line(draft.base, draft.architecture) in known:
+        if not document.epoch:  # the page is opening, and `on_load` shows everything
             return {self.parts["facts"]: gr.skip()}
-        return self._show(draft, document, gently=True)
+        if command_line(draft.base, draft.architecture) in known:
+            # The stack is the same; data set and objective may be others.
+            return self._panels(document, draft)
+        return self._show(draft, document, gently=True, words="the change made elsewhere")
 
     def on_edit(self, value: Any) -> dict[Any, Any]:
         """Check what stands on the page and save it."""
         document = read_document(value)
         try:
             encoder = self.context.describe_base(document.base)
-            saved = None
+            before = draft = load_draft(self.context.home)
+            saved = replaced = None
             if document.complete:
-                update_draft(self.context.home, base=document.base, architecture=document.architecture)
+                draft = update_draft(self.context.home, base=document.base, architecture=document.architecture)
                 saved = command_line(document.base, document.architecture)
-            ack = acknowledge(document, encoder, saved)
+                replaced = self._replaced(before, document, saved)
+            ack = acknowledge(document, encoder, saved, replaced)
+            changes = {self.parts["stack"]: gr.HTML(ack=ack), **self._panels(document, draft)}
+            if saved is not None:
+                changes[self.parts["layers"]] = saved
+            if before.base != draft.base:
+                changes |= self._base(draft.base)
         except Exception as error:  # without an answer the page would send the same again and again
             return {self.parts["stack"]: gr.HTML(ack=fail(document, sentence(error)))}
-        return {self.parts["stack"]: gr.HTML(ack=ack), self.parts["layers"]: gr.skip() if saved is None else saved}
+        return changes
+
+    def _replaced(self, before: Draft, document: Document, saved: str) -> dict[str, Any] | None:
+        """Return what another window had saved that this one had not seen, and remember who saved last."""
+        line = command_line(before.base, before.architecture)
+        unseen = line not in {document.saved, saved} and self.context.last_edit != (line, document.window)
+        self.context.last_edit = (saved, document.window)
+        return describe_replaced(before.base, before.architecture.layers, line) if unseen else None
 
     def on_base(self, name: str | None, value: Any) -> dict[Any, Any]:
         """Take another base encoder, with its own layers."""
@@ -201,15 +294,73 @@ class _Handlers:
             kept = f" The layers still belong to {document.base}." if document.base else ""
             return {self.parts["facts"]: notice(error.message + kept, "error")}
         draft = update_draft(self.context.home, base=wanted, architecture=own_layers(info))
-        return self._show(draft, document)
+        return self._show(draft, document, words=f"the encoder {short_base(wanted)}")
 
-    def on_preset(self, title: str, value: Any) -> dict[Any, Any]:
-        """Replace the layers after the encoder."""
+    def on_preset(self, value: Any, event: gr.EventData) -> dict[Any, Any]:
+        """Replace the layers after the encoder by those of a preset."""
+        preset = PRESETS[int(event.number) - 1]
+        return self._replace(value, parse_layers(preset.layers), f"the preset {preset.title}")
+
+    def on_own(self, value: Any) -> dict[Any, Any]:
+        """Replace the layers after the encoder by those the model brings along."""
+        info = self.context.describe_base(read_document(value).base or load_draft(self.context.home).base)
+        return self._replace(value, own_layers(info).layers[1:], "the model's own layers")
+
+    def _replace(self, value: Any, layers: tuple[LayerSpec, ...], words: str) -> dict[Any, Any]:
         document = read_document(value)
         base = document.base or load_draft(self.context.home).base
-        encoder = document.blocks[0].spec
-        draft = update_draft(self.context.home, base=base, architecture=ArchitectureSpec((encoder, *parse_layers(PRESETS[title]))))
-        return self._show(draft, document)
+        draft = update_draft(self.context.home, base=base, architecture=ArchitectureSpec((document.blocks[0].spec, *layers)))
+        return self._show(draft, document, words=words)
+
+    def on_open(self, path: str | None, value: Any) -> dict[Any, Any]:
+        """Put a recipe file into the draft."""
+        if not path:
+            return {self.parts["open_note"]: notice("")}
+        try:
+            if Path(path).stat().st_size > LONGEST_RECIPE:
+                raise ConfigError(
+                    f"The file is larger than any recipe ({LONGEST_RECIPE:,} bytes); choose a recipe.json.", field="recipe"
+                )
+            draft, words = open_recipe(Path(path).read_text(encoding="utf-8-sig"), self.context)
+        except UnicodeDecodeError:
+            return {self.parts["open_note"]: notice("The file is no recipe: it is not UTF-8 text.", "error")}
+        except Exception as error:
+            return {self.parts["open_note"]: notice(sentence(error) + " Nothing was changed.", "error")}
+        shown = self._show(draft, read_document(value), words="the recipe that was opened")
+        return {**shown, self.parts["open_note"]: notice(words, "good")}
+
+    def on_try(self, value: Any) -> Iterator[dict[Any, Any]]:
+        """Pass three rows through the network that stands on the page."""
+        document = read_document(value)
+        dry = self.parts["dry"]
+        try:
+            line = command_line(document.base, document.architecture)
+            path = " → ".join(block.spec.entry.title for block in document.blocks)
+            words = f"Building {short_base(document.base)}: {path}, and passing three rows through it. The first time loads the encoder."
+            yield {dry: gr.HTML(value=dry_pass_words("waiting", words), line=line)}
+            yield {dry: gr.HTML(value=self._try(document, line))}
+        except Exception as error:
+            yield {dry: gr.HTML(value=dry_pass_words("error", sentence(error)))}
+
+    def _try(self, document: Document, line: str) -> dict[str, Any]:
+        from workbench.data import load_pairs
+        from workbench.playground import plan_dry_pass
+
+        _, errors = propagate(document, self.context.describe_base(document.base))
+        if errors:
+            raise ConfigError(f"This stack cannot be built yet. {errors[0]['message']}", field="layers")
+        draft = load_draft(self.context.home)
+        dataset = find_dataset(draft.data, self.context)
+        table = dataset.table() if dataset else load_pairs(SAMPLE_FILE)
+        request = plan_dry_pass(document.base, document.architecture, table, self.context.home, draft.training.seed)
+        result = self.context.encoder.dry_pass(request)
+        numbers = ", ".join(str(row) for row in request.rows)
+        source = (
+            f"Rows {numbers} of {dataset.name}, the one with the longest text among them."
+            if dataset
+            else f"No data set is chosen, so these are rows {numbers} of the sample data."
+        )
+        return dry_pass_value(result, source, line)
 
     def on_search(self, query: str) -> dict[Any, Any]:
         """Look for encoders on the Hub."""
@@ -228,22 +379,73 @@ class _Handlers:
         choices = [(f"{entry.name} · {entry.description}", entry.name) for entry in entries]
         return {note: notice(""), found: gr.Radio(choices=choices, value=None, visible=True)}
 
-    def _show(self, draft: Draft, before: Document | None = None, gently: bool = False) -> dict[Any, Any]:
-        """Return the updates that show a draft in place of what stood there, `gently`: unless it was edited meanwhile."""
+    def _show(self, draft: Draft, before: Document | None = None, gently: bool = False, words: str = "") -> dict[Any, Any]:
+        """Return the updates that show a draft in place of what stood there, `gently`: unless it was edited meanwhile.
+
+        Args:
+            draft: What to show.
+            before: What stood there.
+            gently: Whether edits that Python does not know of win.
+            words: What Undo calls the change.
+        """
         line = command_line(draft.base, draft.architecture)
         after, rev = (before.epoch, before.rev) if before else (0, 0)
-        value = write_document(draft.base, draft.architecture.layers, line, after, rev if gently else None)
+        value = write_document(draft.base, draft.architecture.layers, line, after, rev if gently else None, words)
         document = read_document(value)
+        if before is not None and not gently:
+            self.context.last_edit = (line, before.window)
         try:
             ack = acknowledge(document, self.context.describe_base(draft.base), line)
         except WorkbenchError as error:
             ack = fail(document, error.message)
         return {
-            self.parts["base"]: gr.Dropdown(choices=self._choices(draft.base), value=draft.base),
-            self.parts["facts"]: self._facts(draft.base),
+            **self._base(draft.base),
             self.parts["stack"]: gr.HTML(value=value, ack=ack),
             self.parts["layers"]: line,
+            **self._panels(document, draft),
         }
+
+    def _base(self, name: str) -> dict[Any, Any]:
+        """Return the updates of what is said of the base encoder."""
+        info = self._find_base(name)
+        own = ArchitectureSpec((LayerSpec("transformer"), *info.layers)).to_text() if info else ""
+        return {
+            self.parts["base"]: gr.Dropdown(choices=self._choices(name), value=name),
+            self.parts["facts"]: self._facts(name),
+            self.parts["presets"]: gr.HTML(value=presets_value(own)),
+        }
+
+    def _panels(self, document: Document, draft: Draft) -> dict[Any, Any]:
+        """Return the updates of what is drawn and written from the stack: the towers, the recipe, the program."""
+        from workbench.models.bases import BUNDLED
+        from workbench.runs import resolve_model
+
+        dataset = find_dataset(draft.data, self.context)
+        info = self._find_base(document.base)
+        layers = document.architecture.layers
+        states = propagate(document, info)[0] if info else [LayerState(layer.entry.produces, None, 0) for layer in layers]
+        kind = dataset.kind if dataset else ASSUMED_KIND
+        loss = draft.loss or default_loss(kind)
+        if kind not in loss.entry.kinds:
+            loss = default_loss(kind)
+        try:
+            base = str(BUNDLED.get(draft.base) or resolve_model(draft.base, self.context.home))
+        except WorkbenchError:
+            base = draft.base
+        note, complete = recipe_note(draft, dataset)
+        return {
+            self.parts["drawing"]: describe_towers(layers, states, kind, loss, short_base(document.base), caption(draft, dataset)),
+            self.parts["dry"]: gr.HTML(line=command_line(document.base, document.architecture)),
+            self.parts["recipe_note"]: notice(note, "plain" if complete else "note"),
+            self.parts["recipe"]: recipe_text(draft),
+            self.parts["program"]: program_text(draft, dataset, self._find_base(draft.base), base),
+        }
+
+    def _find_base(self, name: str) -> EncoderInfo | None:
+        try:
+            return self.context.describe_base(name)
+        except WorkbenchError:
+            return None
 
     def _facts(self, name: str) -> gr.HTML:
         try:
@@ -253,9 +455,14 @@ class _Handlers:
 
     def _choices(self, chosen: str) -> list[tuple[str, str]]:
         from workbench.models import list_bases
+        from workbench.runs import list_runs
 
         entries = list_bases(self.context.home)
-        choices = [(entry.title if entry.available else f"{entry.title} · download", entry.name) for entry in entries]
+        choices = [(entry.title, entry.name) for entry in entries if entry.available]
+        choices += [
+            (f"Run: {run_label(run)}", run.run_id) for run in list_runs(self.context.home) if not run.active and run.model_folder
+        ]
+        choices += [(f"{entry.title} · download", entry.name) for entry in entries if not entry.available]
         if chosen not in {name for _, name in choices}:
             choices.insert(0, (chosen, chosen))
         return choices
@@ -264,20 +471,17 @@ class _Handlers:
 def _wire(context: Context, parts: dict[str, Any]) -> None:
     handlers = _Handlers(context, parts)
     shown = [parts[name] for name in SHOWN]
-    parts["stack"].edit(
-        handlers.on_edit,
-        [parts["stack"]],
-        [parts["stack"], parts["layers"]],
-        trigger_mode="multiple",
-        concurrency_limit=EDITS_AT_ONCE,
-        **QUIET,
-    )
-    for number, title in enumerate(PRESETS, 1):
-        parts[f"preset{number}"].click(
-            guarded(lambda value, title=title: handlers.on_preset(title, value)), [parts["stack"]], shown, **QUIET
-        )
+    stack = [parts["stack"]]
+    parts["stack"].edit(handlers.on_edit, stack, shown, trigger_mode="multiple", concurrency_limit=EDITS_AT_ONCE, **QUIET)
+    parts["stack"].look(guarded(handlers.on_select), stack, shown, **QUIET)
+    parts["presets"].preset(guarded(handlers.on_preset), stack, shown, **QUIET)
+    parts["presets"].own(guarded(handlers.on_own), stack, shown, **QUIET)
+    parts["try"].click(handlers.on_try, stack, [parts["dry"]], concurrency_id="encoder", **QUIET)
     searched = [parts["hub_note"], parts["found"]]
     search: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
     gr.on([parts["search"].click, parts["query"].submit], guarded(handlers.on_search), [parts["query"]], searched, **search)
-    parts["picked"] = parts["base"].input(guarded(handlers.on_base), [parts["base"], parts["stack"]], shown, **search)
-    parts["found_picked"] = parts["found"].input(guarded(handlers.on_base), [parts["found"], parts["stack"]], shown, **search)
+    parts["picked"] = parts["base"].input(guarded(handlers.on_base), [parts["base"], *stack], shown, **search)
+    parts["found_picked"] = parts["found"].input(guarded(handlers.on_base), [parts["found"], *stack], shown, **search)
+    parts["opened"] = parts["open"].upload(
+        guarded(handlers.on_open), [parts["open"], *stack], [*shown, parts["open_note"]], **search
+    )

@@ -5,6 +5,8 @@ const KINDS = new Map((props.kinds || []).map((entry) => [entry.kind, entry]));
 const PREFIX = props.prefix;
 const STASH = `workbench:${PREFIX}`;
 const ANSWER_MS = 6000;
+const MOST_STEPS = 100;
+const WINDOW = `w${Date.now().toString(36)}${Math.random().toString(36).slice(2, 10)}`; // tells Python's edits of two windows apart
 const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 let doc = null; // {epoch, rev, base, saved, layers: [{id, kind, params}]}
@@ -16,6 +18,10 @@ let told = ""; // errors as last announced
 let serial = 0;
 let drag = null;
 const cards = new Map(); // id -> card
+const past = []; // steps that can be undone: {state: what stood before, words: what was done}
+const future = []; // steps that can be redone: {state: what stood after, words}
+let shown = ""; // base and layers as the last step left them
+let typing = ""; // the field that is typed in: its keystrokes are one step
 
 function make(tag, className, parent, text) {
   const node = document.createElement(tag);
@@ -47,6 +53,22 @@ const indexOf = (id) => doc.layers.findIndex((layer) => layer.id === id);
 make("h2", "wb-sr-only", root, "Layers of the network");
 const frame = make("div", "wb-stack-frame", root);
 const main = make("div", "wb-stack-main", frame);
+const bar = make("div", "wb-history", main);
+const back = makeButton("wb-step", bar);
+const forth = makeButton("wb-step", bar);
+for (const [button, arrow, word] of [[back, "↶ ", "Undo"], [forth, "↷ ", "Redo"]]) {
+  make("span", "", button, arrow).setAttribute("aria-hidden", "true");
+  make("span", "", button, word);
+}
+back.dataset.act = "undo";
+forth.dataset.act = "redo";
+back.setAttribute("aria-keyshortcuts", "Control+Z Meta+Z");
+forth.setAttribute("aria-keyshortcuts", "Control+Shift+Z Meta+Shift+Z");
+back.addEventListener("click", () => undo());
+forth.addEventListener("click", () => redo());
+const clash = make("p", "wb-clash", main);
+clash.setAttribute("role", "status");
+clash.hidden = true;
 const start = make("div", "wb-wire", main);
 start.dataset.port = "text";
 make("span", "wb-wire-line", start);
@@ -94,7 +116,7 @@ function makeField(layer, parameter, parent) {
   const set = (value) => {
     const current = doc.layers[indexOf(layer.id)];
     current.params = { ...current.params, [parameter.name]: value };
-    commit();
+    commit("", `${titleOf(current)}: ${parameter.label} changed`, id);
   };
   const field = make_(id, parameter, box, set);
   const usual = parameter.habitual ? ` Usual: ${parameter.habitual}.` : "";
@@ -203,7 +225,7 @@ function makeCard(layer) {
   item.dataset.kind = layer.kind;
   const body = make("div", "wb-card", item);
   const head = make("div", "wb-card-head", body);
-  const card = { item, fields: new Map(), layer };
+  const card = { item, fields: new Map(), layer, kind: layer.kind };
   if (!fixed) {
     card.grip = makeButton("wb-grip", head, "", "");
     make("span", "wb-grip-dots", card.grip).setAttribute("aria-hidden", "true");
@@ -215,6 +237,12 @@ function makeCard(layer) {
   card.title.id = `${PREFIX}-${layer.id}`;
   item.setAttribute("aria-labelledby", card.title.id);
   card.count = make("span", "wb-count", line);
+  const ports = make("p", "wb-ports", words);
+  make("span", "wb-sr-only", ports, `takes ${entry.ports[0]}, hands on ${entry.ports[entry.ports.length - 1]}`);
+  entry.ports.forEach((port, place) => {
+    if (place) make("span", "wb-arrow", ports, "→").setAttribute("aria-hidden", "true");
+    make("span", "wb-port", ports, port).setAttribute("aria-hidden", "true");
+  });
   make("p", "wb-card-help", words, entry.help);
   if (!fixed) {
     const tools = make("div", "wb-tools", head);
@@ -297,7 +325,12 @@ function render() {
   root.dataset.epoch = String(doc.epoch);
 }
 
-const PORT_HELP = { text: "", tokens: "one vector per word piece", sentence: "one vector per text" };
+const PORT_HELP = { tokens: "token vectors, one per word piece", sentence: "sentence vector, one per text" };
+
+function portHelp(info) {
+  const words = PORT_HELP[info.port] || "";
+  return info.bytes ? `${words} · ${number(info.bytes)} bytes` : words;
+}
 
 function paint() {
   const facts = new Map(((answer && answer.info) || []).map((info) => [info.layer, info]));
@@ -323,7 +356,7 @@ function paint() {
     const known = info && info.width !== null;
     card.wire.dataset.known = String(Boolean(known));
     card.chip.textContent = known ? (info.port === "tokens" ? `tokens × ${number(info.width)}` : number(info.width)) : "?";
-    card.chipHelp.textContent = known ? PORT_HELP[info.port] : "";
+    card.chipHelp.textContent = known ? portHelp(info) : "";
     card.count.textContent = known ? countWords(info.num_parameters) : "";
   }
   const sum = answer && answer.total;
@@ -338,9 +371,12 @@ function paint() {
 }
 
 // ---------------------------------------------------------------- edits
-function commit(words) {
+// `step` is what Undo will call it; edits of one `field` that follow one another are one step.
+function commit(words, step = words, field = "") {
+  remember(step, field);
   doc.rev += 1;
   dirty = true;
+  clash.hidden = true;
   render();
   if (words) announce(words);
   pump();
@@ -379,6 +415,76 @@ function move(id, to, focus) {
   focus.focus({ preventScroll: true });
   cards.get(id).item.scrollIntoView({ block: "nearest" });
 }
+
+// ---------------------------------------------------------------- undo and redo
+const state = () => JSON.stringify({ base: doc.base, layers: doc.layers });
+
+function remember(words, field = "") {
+  const now = state();
+  if (now === shown) return;
+  if (!field || field !== typing) past.push({ state: shown, words: words.replace(/\.$/, "") });
+  if (past.length > MOST_STEPS) past.shift();
+  future.length = 0;
+  typing = field;
+  shown = now;
+  paintHistory();
+}
+
+function paintHistory() {
+  for (const [button, steps, word] of [[back, past, "Undo"], [forth, future, "Redo"]]) {
+    const next = steps[steps.length - 1];
+    button.setAttribute("aria-disabled", String(!next));
+    button.setAttribute("aria-label", next ? `${word}: ${next.words}` : word);
+    button.title = next ? `${word}: ${next.words}` : `Nothing to ${word.toLowerCase()}`;
+  }
+}
+
+function stepBack(from, to, word, done, button) {
+  if (!doc || drag) return;
+  const step = from.pop();
+  if (!step) {
+    announce(`Nothing to ${word}.`);
+    return;
+  }
+  const focused = root.contains(document.activeElement) ? document.activeElement : null;
+  to.push({ state: shown, words: step.words });
+  shown = step.state;
+  typing = "";
+  Object.assign(doc, JSON.parse(step.state));
+  // Two documents may give one id to blocks of different kinds.
+  const kinds = new Map(doc.layers.map((layer) => [layer.id, layer.kind]));
+  for (const [id, card] of cards) {
+    if (kinds.get(id) === card.kind) continue;
+    card.item.remove();
+    cards.delete(id);
+  }
+  clash.hidden = true;
+  doc.rev += 1;
+  dirty = true;
+  render();
+  paintHistory();
+  announce(`${done}: ${step.words}.`);
+  if (focused && !focused.isConnected) button.focus({ preventScroll: true });
+  pump();
+}
+
+function undo() {
+  stepBack(past, future, "undo", "Undone", back);
+}
+
+function redo() {
+  stepBack(future, past, "redo", "Redone", forth);
+}
+
+root.addEventListener("keydown", (event) => {
+  const key = event.key.toLowerCase();
+  if (!(event.ctrlKey || event.metaKey) || event.altKey || (key !== "z" && key !== "y")) return;
+  if (event.target.matches("input[type=text]")) return; // a text field undoes its own keystrokes
+  event.preventDefault();
+  if (key === "y" || event.shiftKey) redo();
+  else undo();
+});
+root.addEventListener("focusout", () => (typing = ""));
 
 // ---------------------------------------------------------------- moving by keyboard, mouse and finger
 function watchGrip(card, id) {
@@ -485,7 +591,7 @@ function pump() {
   if (sent === null) {
     dirty = false;
     sent = { epoch: doc.epoch, rev: doc.rev };
-    props.value = JSON.parse(JSON.stringify(doc)); // before the trigger, which reads it
+    props.value = { ...JSON.parse(JSON.stringify(doc)), window: WINDOW }; // before the trigger, which reads it
     trigger("edit");
   }
   timer = window.setTimeout(() => {
@@ -502,12 +608,17 @@ function clear() {
 
 function load(value) {
   if (drag) drop(true);
+  const first = doc === null;
   clear();
   doc = JSON.parse(JSON.stringify(value));
   doc.layers = doc.layers.filter((layer) => KINDS.has(layer.kind));
   answer = null;
   told = "";
   dirty = false;
+  clash.hidden = true;
+  if (first) shown = state();
+  else remember(value.words || "another stack");
+  paintHistory();
   render();
 }
 
@@ -520,6 +631,16 @@ function isNews(value) {
   return !known || (known.epoch === doc.epoch && known.rev === doc.rev && sent === null && !dirty && !drag);
 }
 
+let seenClash = "";
+
+// The last window wins, but says so, and Undo brings the stack of the other one.
+function tellClash(other) {
+  past.push({ state: JSON.stringify({ base: other.base, layers: other.layers }), words: "the stack of another window was replaced" });
+  paintHistory();
+  say(clash, `Another window had saved another stack meanwhile: \`${other.line}\`. The one you see has replaced it; Undo brings the other one here.`);
+  clash.hidden = false;
+}
+
 function receive() {
   const value = props.value;
   const first = doc === null;
@@ -530,19 +651,36 @@ function receive() {
   if (ack && sent && ack.epoch === sent.epoch && ack.rev === sent.rev) sent = null;
   if (ack && ack.epoch === doc.epoch) {
     if (typeof ack.saved === "string") doc.saved = ack.saved;
+    if (ack.replaced && seenClash !== `${ack.epoch} ${ack.rev}`) {
+      seenClash = `${ack.epoch} ${ack.rev}`;
+      tellClash(ack.replaced);
+    }
     if (ack.rev === doc.rev) {
       answer = ack;
       paint();
     }
   }
-  if (replaced && (!first || unstash())) {
+  // A document that gave way to edits came when none was on its way, so nothing can have been saved after it.
+  if (replaced && !value.replaces && (!first || unstash())) {
     // A snapshot of the old document may have been saved after the new one: what is shown has the last word.
+    if (first) remember("edits from before the reload");
     doc.rev += 1;
     dirty = true;
     render();
   }
   pump();
 }
+
+// Whoever comes back from another window sees what was saved there; edits that are not saved yet stay.
+function look() {
+  if (!element.isConnected) window.removeEventListener("focus", look);
+  else if (doc && sent === null && !dirty && !drag && root.offsetParent !== null) {
+    props.value = { ...JSON.parse(JSON.stringify(doc)), window: WINDOW };
+    trigger("look");
+  }
+}
+
+window.addEventListener("focus", look);
 
 watch(["value", "ack"], receive);
 receive();

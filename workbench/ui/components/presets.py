@@ -1,0 +1,55 @@
+"""Stacks to start from, each with a line on what it teaches, and the layers a base encoder brings along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from workbench.ui.components._script import STATIC, read_script
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A stack to start from.
+
+    Attributes:
+        title: What its button says.
+        layers: As `--layers` takes them.
+        help: One sentence on when people take it.
+    """
+
+    title: str
+    layers: str
+    help: str
+
+
+def create_presets(presets: Sequence[Preset], *, elem_id: str) -> gr.HTML:
+    """Return the component.
+
+    It has two events: `preset`, whose data hold the `number` of a preset from 1, and `own` for the base's own layers.
+
+    Args:
+        presets: In the order of their numbers.
+        elem_id: Id of the element; the button of preset n is `build-preset-n`, that of the base's own layers `build-own`.
+    """
+    return gr.HTML(
+        value=presets_value(""),
+        html_template='<div class="wb-preset-list"></div>',
+        css_template=(STATIC / "css" / "presets.css").read_text(encoding="utf-8"),
+        js_on_load=read_script("presets"),
+        apply_default_css=False,
+        elem_id=elem_id,
+        presets=[{"title": preset.title, "help": preset.help} for preset in presets],
+    )
+
+
+def presets_value(own: str) -> dict[str, Any]:
+    """Return what the component shows.
+
+    Args:
+        own: The base's own layers, as `--layers` takes them; empty where it has none.
+    """
+    return {"own": own}
