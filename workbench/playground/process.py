@@ -6,8 +6,9 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -30,6 +31,26 @@ _ERRORS = {kind.__name__: kind for kind in (InputError, ConfigError, DataError, 
 
 Frame = tuple[dict[str, Any], bytes]
 
+Tell = Callable[[str, Mapping[str, Any]], None]
+"""Is told of which model (empty for none), and `stage`: starting, loading, encoding (with `done` and `total`) or projecting."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search gives.
+
+    Attributes:
+        scores: Cosine of every query with every text, float32 (queries, texts).
+        encode_seconds: Time to encode the corpus; next to none where it was remembered.
+        search_seconds: Time to encode the queries and compare them with every text.
+        remembered: Whether the corpus had been encoded before.
+    """
+
+    scores: NDArray[np.float32]
+    encode_seconds: float
+    search_seconds: float
+    remembered: bool
+
 
 class EncoderProcess:
     """Encodes texts in a child process, which is started at the first use and again after it died.
@@ -39,7 +60,7 @@ class EncoderProcess:
 
     Args:
         home: Folder of the workbench.
-        timeout: Seconds an answer may take; the first one of a Hub model includes its download.
+        timeout: Seconds without a word or an answer; the first answer of a Hub model includes its download.
         memory_budget: Bytes that loaded models may take; None for a quarter of the machine's memory, 4 GiB at most.
     """
 
@@ -50,12 +71,21 @@ class EncoderProcess:
         self._guard = threading.Lock()
         self._child: _Child | None = None
 
-    def encode(self, model: str, texts: Sequence[str]) -> NDArray[np.float32]:
+    def start(self) -> None:
+        """Start the process and have it load what takes seconds, so that the first question need not wait for it.
+
+        Raises:
+            RunError: If it cannot be started, or died.
+        """
+        self._request("", {"op": "start"}, None)
+
+    def encode(self, model: str, texts: Sequence[str], tell: Tell | None = None) -> NDArray[np.float32]:
         """Return the sentence vectors of texts.
 
         Args:
             model: A Hub name, a folder, a bundled name, a run id, or `base:RUN_ID` for what that run started from.
             texts: In any order; the vectors come in that order.
+            tell: Is told how far it is.
 
         Returns:
             float32 (number of texts, width).
@@ -64,17 +94,52 @@ class EncoderProcess:
             InputError: If there is no such model, it cannot be read, or a text is no string.
             RunError: If the process died or does not answer.
         """
-        rows = list(texts)
-        for index, text in enumerate(rows):
-            if not isinstance(text, str):
-                raise InputError(f"`texts` must hold strings only; item {index} is {type(text).__name__}.", field="texts")
-        name = resolve_encoder(model, self._home)
-        request = {"model": name, "texts": rows, "device": "cpu" if gpu_is_taken(self._home) else "auto"}
-        with self._guard:
-            header, payload = self._ask(request)
-        if "error" in header:
-            raise _error_of(header)
-        return np.frombuffer(payload, dtype="<f4").reshape(header["rows"], header["width"]).astype(np.float32)
+        return _matrix(*self._request(model, {"texts": _strings(texts)}, tell))
+
+    def search(self, model: str, corpus: Sequence[str], queries: Sequence[str], tell: Tell | None = None) -> Found:
+        """Compare queries with every text of a corpus, whose vectors are remembered for the next time.
+
+        Args:
+            model: As in `encode`.
+            corpus: The texts to search.
+            queries: What to look for.
+            tell: Is told how far it is.
+
+        Raises:
+            InputError: As in `encode`.
+            RunError: As in `encode`.
+        """
+        header, payload = self._request(
+            model, {"op": "search", "texts": _strings(corpus), "queries": _strings(queries, "queries")}, tell
+        )
+        return Found(_matrix(header, payload), header["encode_seconds"], header["search_seconds"], header["remembered"])
+
+    def project(
+        self, model: str, texts: Sequence[str], method: str = "pca", tell: Tell | None = None
+    ) -> tuple[NDArray[np.float32], list[float]]:
+        """Return where texts lie on a plane, see `projection.project`.
+
+        Args:
+            model: As in `encode`.
+            texts: What to draw.
+            method: `pca`, or `umap` where it is installed.
+            tell: Is told how far it is.
+
+        Raises:
+            InputError: As in `encode`, or if there is no such method.
+            RunError: As in `encode`.
+        """
+        header, payload = self._request(model, {"op": "project", "texts": _strings(texts), "method": method}, tell)
+        return _matrix(header, payload), list(header["shares"])
+
+    def contributions(self, model: str, first: str, second: str, tell: Tell | None = None) -> dict[str, Any]:
+        """Return which words the cosine of two texts comes from, see `contributions.contributions`.
+
+        Raises:
+            InputError: As in `encode`, or if a text has no words.
+            RunError: As in `encode`.
+        """
+        return self._request(model, {"op": "contributions", "texts": _strings([first, second])}, tell)[0]
 
     @property
     def pid(self) -> int | None:
@@ -99,13 +164,25 @@ class EncoderProcess:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _ask(self, request: dict[str, Any]) -> Frame:
+    def _request(self, model: str, request: dict[str, Any], tell: Tell | None) -> Frame:
+        """Ask for something of a model (none where `model` is empty), and return the answer."""
+        if model or request.get("op") != "start":
+            request = {**request, "model": resolve_encoder(model, self._home)}
+            request["device"] = "cpu" if gpu_is_taken(self._home) else "auto"
+        with self._guard:
+            header, payload = self._ask(request, lambda stage: tell(model, stage) if tell is not None else None)
+        if "error" in header:
+            raise _error_of(header)
+        return header, payload
+
+    def _ask(self, request: dict[str, Any], say: Callable[[Mapping[str, Any]], None]) -> Frame:
         if self._child is not None and not self._child.running:
             self._end()
-        if self._child is None:
-            self._child = self._start()
         try:
-            answer = self._child.ask(request, self._timeout)
+            if self._child is None:
+                say({"stage": "starting"})
+                self._child = self._start()
+            answer = self._child.ask(request, self._timeout, say)
         except TimeoutError:
             self._end(patience=0.0)
             raise RunError(
@@ -173,15 +250,24 @@ class _Child:
         """End the process at once; whoever waits for its answer learns that there is none."""
         self._popen.kill()
 
-    def ask(self, request: dict[str, Any], timeout: float) -> Frame | None:
+    def ask(self, request: dict[str, Any], timeout: float, say: Callable[[Mapping[str, Any]], None]) -> Frame | None:
         """Send a request and wait for its answer, None where the process died over it.
+
+        Args:
+            request: What to ask.
+            timeout: Seconds to wait for the answer, counted anew after every word on how far it is.
+            say: Is told how far it is.
 
         Raises:
             TimeoutError: If it takes too long.
         """
         try:
             write_frame(self._requests, request)
-            return self._answers.get(timeout=timeout)
+            while True:
+                answer = self._answers.get(timeout=timeout)
+                if answer is None or "stage" not in answer[0]:
+                    return answer
+                say(answer[0])
         except queue.Empty:
             raise TimeoutError from None
         except OSError:
@@ -222,6 +308,18 @@ def gpu_is_taken(home: Path) -> bool:
             if device != "cpu":
                 return True
     return False
+
+
+def _strings(texts: Sequence[str], field: str = "texts") -> list[str]:
+    rows = list(texts)
+    for index, text in enumerate(rows):
+        if not isinstance(text, str):
+            raise InputError(f"`{field}` must hold strings only; item {index} is {type(text).__name__}.", field=field)
+    return rows
+
+
+def _matrix(header: Mapping[str, Any], payload: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(payload, dtype="<f4").reshape(header["rows"], header["width"]).astype(np.float32)
 
 
 def _error_of(header: dict[str, Any]) -> WorkbenchError:
