@@ -462,19 +462,9 @@ def _encode(options: argparse.Namespace) -> Answer:
 
 
 def _read_texts(path: Path, column: str | None) -> list[str]:
-    if column is not None:
-        from workbench.data import read_column
+    from workbench.data import read_column, read_lines
 
-        return read_column(path, column)
-    try:
-        texts = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise DataError(f"`{path}` cannot be read: {error.strerror}.", field="texts") from None
-    except UnicodeDecodeError:
-        raise DataError(f"`{path}` is not UTF-8 text; save it as UTF-8.", field="texts") from None
-    if not texts:
-        raise DataError(f"`{path}` is empty; it should hold one text a line.", field="texts")
-    return texts
+    return read_lines(path) if column is None else read_column(path, column)
 
 
 def _similarity(options: argparse.Namespace) -> Answer:

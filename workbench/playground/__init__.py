@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "Hit": "workbench.playground.search",
         "PRECISIONS": "workbench.playground.vectors",
         "Size": "workbench.playground.sizes",
+        "Tell": "workbench.playground.process",
         "Threshold": "workbench.playground.threshold",
         "available_methods": "workbench.playground.projection",
         "best_hits": "workbench.playground.search",

@@ -32,7 +32,7 @@ _ERRORS = {kind.__name__: kind for kind in (InputError, ConfigError, DataError, 
 Frame = tuple[dict[str, Any], bytes]
 
 Tell = Callable[[str, Mapping[str, Any]], None]
-"""Is told of which model (empty for none), and `stage`: starting, loading, encoding (with `done` and `total`) or projecting."""
+"""Is told of which model (empty for none), and `stage`: starting, waiting, loading, encoding (with `done`, `total`) or projecting."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ class EncoderProcess:
         self._budget = memory_budget if memory_budget is not None else min(4 << 30, psutil.virtual_memory().total // 4)
         self._guard = threading.Lock()
         self._child: _Child | None = None
+        self._answered = False  # whether the child has loaded what takes seconds
 
     def start(self) -> None:
         """Start the process and have it load what takes seconds, so that the first question need not wait for it.
@@ -77,7 +78,8 @@ class EncoderProcess:
         Raises:
             RunError: If it cannot be started, or died.
         """
-        self._request("", {"op": "start"}, None)
+        if self.pid is None or not self._answered:
+            self._request("", {"op": "start"}, None)
 
     def encode(self, model: str, texts: Sequence[str], tell: Tell | None = None) -> NDArray[np.float32]:
         """Return the sentence vectors of texts.
@@ -169,8 +171,18 @@ class EncoderProcess:
         if model or request.get("op") != "start":
             request = {**request, "model": resolve_encoder(model, self._home)}
             request["device"] = "cpu" if gpu_is_taken(self._home) else "auto"
-        with self._guard:
-            header, payload = self._ask(request, lambda stage: tell(model, stage) if tell is not None else None)
+
+        def say(stage: Mapping[str, Any]) -> None:
+            if tell is not None:
+                tell(model, stage)
+
+        if not self._guard.acquire(blocking=False):
+            say({"stage": "waiting" if self._answered else "starting"})
+            self._guard.acquire()
+        try:
+            header, payload = self._ask(request, say)
+        finally:
+            self._guard.release()
         if "error" in header:
             raise _error_of(header)
         return header, payload
@@ -181,6 +193,7 @@ class EncoderProcess:
         try:
             if self._child is None:
                 say({"stage": "starting"})
+                self._answered = False
                 self._child = self._start()
             answer = self._child.ask(request, self._timeout, say)
         except TimeoutError:
@@ -198,6 +211,7 @@ class EncoderProcess:
                 "The process that encodes ended, most often because the memory ran out; try again, or choose a smaller model "
                 f"(details in {LOG_FILE} of the workbench's folder)."
             )
+        self._answered = True
         return answer
 
     def _start(self) -> _Child:
