@@ -10,7 +10,7 @@ from workbench.settings import Settings
 
 pytestmark = pytest.mark.browser
 
-LONG = 180_000
+LONG = 600_000
 """For what waits on the encoder process: it imports torch, on a machine that may be busy."""
 
 TEXTS = ["please check my router", "please repair my router", "pay the <b>invoice</b>", "cancel my contract", "reset the password"]
