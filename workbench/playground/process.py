@@ -32,7 +32,7 @@ _ERRORS = {kind.__name__: kind for kind in (InputError, ConfigError, DataError, 
 Frame = tuple[dict[str, Any], bytes]
 
 Tell = Callable[[str, Mapping[str, Any]], None]
-"""Is told of which model (empty for none), and `stage`: starting, waiting, loading, encoding (with `done`, `total`) or projecting."""
+"""Is told of which model, and `stage`: starting, waiting, loading, encoding (with `done`, `total`) or projecting."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,19 @@ class EncoderProcess:
     def start(self) -> None:
         """Start the process and have it load what takes seconds, so that the first question need not wait for it.
 
+        Returns at once where it is answering somebody already.
+
         Raises:
             RunError: If it cannot be started, or died.
         """
-        if self.pid is None or not self._answered:
-            self._request("", {"op": "start"}, None)
+        if (self.pid is not None and self._answered) or not self._guard.acquire(blocking=False):
+            return
+        try:
+            header, _ = self._ask({"op": "start"}, lambda stage: None)
+        finally:
+            self._guard.release()
+        if "error" in header:
+            raise _error_of(header)
 
     def encode(self, model: str, texts: Sequence[str], tell: Tell | None = None) -> NDArray[np.float32]:
         """Return the sentence vectors of texts.
@@ -167,10 +175,9 @@ class EncoderProcess:
         self.close()
 
     def _request(self, model: str, request: dict[str, Any], tell: Tell | None) -> Frame:
-        """Ask for something of a model (none where `model` is empty), and return the answer."""
-        if model or request.get("op") != "start":
-            request = {**request, "model": resolve_encoder(model, self._home)}
-            request["device"] = "cpu" if gpu_is_taken(self._home) else "auto"
+        """Ask for something of a model, and return the answer."""
+        request = {**request, "model": resolve_encoder(model, self._home)}
+        request["device"] = "cpu" if gpu_is_taken(self._home) else "auto"
 
         def say(stage: Mapping[str, Any]) -> None:
             if tell is not None:

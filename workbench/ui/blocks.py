@@ -87,10 +87,10 @@ class _Page:
         blocks.load(guarded(self.on_train), None, form, **quiet).then(guarded(self.on_plan), None, plan, **quiet)
         blocks.load(guarded(self.on_runs), [self.runs["selected"]], [*listed, timer], **quiet)
         models_js = "(first, second) => [first, second, window.workbenchSet]"
-        blocks.load(guarded(self.on_models), [*models, wanted], models, js=models_js, **quiet)
-        blocks.load(self.on_set, [wanted], set_outputs(self.playground), js="() => window.workbenchSet", **quiet).then(
-            None, [self.playground["go"]], None, js=OPEN_SCRIPT, api_visibility="private"
-        )
+        # A link's examples come after its models, for they are asked at once.
+        blocks.load(guarded(self.on_models), [*models, wanted], models, js=models_js, **quiet).then(
+            self.on_set, [wanted], set_outputs(self.playground), js="() => window.workbenchSet", **quiet
+        ).then(None, [self.playground["go"]], None, js=OPEN_SCRIPT, api_visibility="private")
 
         for name, tab in by_name.items():
             tab.select(None, None, None, js=_remember_tab(name), api_visibility="private")

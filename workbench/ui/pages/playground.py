@@ -56,7 +56,7 @@ OPEN_SCRIPT = """(view) => {
   const press = () => {
     const button = document.getElementById(ids[view]);
     if (button && button.offsetParent) button.click();
-    else if (++tries < 100) setTimeout(press, 100);
+    else if (++tries < 600) setTimeout(press, 100);
   };
   press();
 }"""
@@ -169,7 +169,9 @@ def _create_views(parts: dict[str, Any]) -> None:
             scale=0,
             elem_id="playground-k",
         )
-        parts["search"] = gr.Button("Search", variant="primary", scale=0, min_width=140, elem_id="playground-search")
+        parts["search"] = gr.Button(
+            "Search", variant="primary", scale=0, min_width=140, elem_id="playground-search", elem_classes=["wb-align-end"]
+        )
     with gr.Column(visible=False) as parts["map_form"]:
         parts["method"] = gr.Radio(
             label="Layout", choices=[("PCA", "pca")], value="pca", visible=False, elem_id="playground-method"
