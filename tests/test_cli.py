@@ -97,9 +97,25 @@ def test_the_whole_way(run: Run, data: Path, tiny_bert: Path, home: Path, tmp_pa
     assert [entry["name"] for entry in run("runs", "list")[1]["runs"]] == ["again"]
 
 
+def test_search(run: Run, data: Path, tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("please check my router\n\nplease pay my invoice\nplease check my router\nmove the phone\n", encoding="utf-8")
+    code, found, _ = run("search", tiny_bert, texts, "please pay my invoice", "--k", 2)
+    assert code == 0 and found["rows"] == 3 and found["query"] == "please pay my invoice"
+    assert [hit["rank"] for hit in found["results"]] == [1, 2]
+    assert found["results"][0]["text"] == "please pay my invoice" and found["results"][0]["score"] == pytest.approx(1, abs=1e-5)
+    assert found["results"][1]["score"] < 0.99999
+    assert run("search", tiny_bert, data, "pay", "--column", "sentence2", "--k", 500)[1]["rows"] == 100
+    assert main(["search", str(tiny_bert), str(texts), "move the phone", "--k", "1"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["1", "1.000", "move", "the", "phone"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["search", "BASE", "DATA", "pay", "--k", "0"], "`--k` must be a whole number from 1"),
+        (["search", "BASE", "DATA", " "], "query is empty"),
+        (["search", "BASE", "DATA", "pay", "--column", "nothing"], "has no column 'nothing'"),
         (["train"], "needs DATA"),
         (["train", "DATA"], "needs `--base"),
         (["train", "DATA", "--base", "./nowhere"], "no base model './nowhere'"),

@@ -155,6 +155,13 @@ def build_parser() -> argparse.ArgumentParser:
     similarity.add_argument("model", metavar="MODEL")
     similarity.add_argument("texts", metavar="TEXT", nargs="+")
 
+    search = command("search", _search, "find the texts most like a query")
+    search.add_argument("model", metavar="MODEL")
+    search.add_argument("corpus", metavar="CORPUS", help="a file with one text a line, or a table with --column")
+    search.add_argument("query", metavar="QUERY")
+    search.add_argument("--column", help="the column of a CSV, TSV or JSONL file that holds the texts")
+    search.add_argument("--k", type=int, default=10, metavar="N", help="how many texts to show (10)")
+
     check = command("check", _check, "read a data file and report what it holds")
     check.add_argument("data", metavar="DATA")
     check.add_argument("--full", action="store_true", help="run the costly checks on every row")
@@ -466,19 +473,9 @@ def _encode(options: argparse.Namespace) -> Answer:
 
 
 def _read_texts(path: Path, column: str | None) -> list[str]:
-    if column is not None:
-        from workbench.data import read_column
+    from workbench.data import read_column, read_lines
 
-        return read_column(path, column)
-    try:
-        texts = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise DataError(f"`{path}` cannot be read: {error.strerror}.", field="texts") from None
-    except UnicodeDecodeError:
-        raise DataError(f"`{path}` is not UTF-8 text; save it as UTF-8.", field="texts") from None
-    if not texts:
-        raise DataError(f"`{path}` is empty; it should hold one text a line.", field="texts")
-    return texts
+    return read_lines(path) if column is None else read_column(path, column)
 
 
 def _similarity(options: argparse.Namespace) -> Answer:
@@ -492,6 +489,27 @@ def _similarity(options: argparse.Namespace) -> Answer:
             [[n, *(f"{x:.3f}" for x in row), t] for n, row, t in zip(numbers, matrix, options.texts, strict=True)],
         )
     return 0, {"texts": options.texts, "matrix": matrix}
+
+
+def _search(options: argparse.Namespace) -> Answer:
+    from workbench.playground import best_hits, cosines
+
+    if options.k < 1:
+        raise InputError(f"`--k` must be a whole number from 1, got {options.k}.", field="k")
+    if not options.query.strip():
+        raise InputError("The query is empty; say what to look for.", field="query")
+    # A text that stands in several lines is one text, and a blank line is none.
+    found = (text.strip() for text in _read_texts(Path(options.corpus), options.column))
+    texts = list(dict.fromkeys(text for text in found if text))
+    if not texts:
+        raise DataError(f"`{options.corpus}` holds no text; it should hold one a line.", field="corpus")
+    model = _load(options.model, options.home_folder)
+    corpus = model.encode(texts, show_progress_bar=sys.stderr.isatty())
+    hits = best_hits(cosines(model.encode([options.query]), corpus)[0], texts, options.k)
+    if not options.json:
+        _print_table(["", "cosine", "text"], [[str(hit.rank), f"{hit.score:.3f}", hit.text] for hit in hits])
+    results = [{"rank": hit.rank, "score": round(hit.score, 6), "text": hit.text} for hit in hits]
+    return 0, {"query": options.query, "rows": len(texts), "results": results}
 
 
 def _check(options: argparse.Namespace) -> Answer:

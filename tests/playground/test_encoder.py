@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from workbench.errors import ModelError
-from workbench.playground.encoder import LoadedModels, serve
+from workbench.playground.encoder import LoadedModels, RememberedVectors, encode_in_parts, serve
 from workbench.playground.wire import read_frame, write_frame
 
 
@@ -86,7 +86,8 @@ def ask(shelf, *requests):
     questions.seek(0)
     serve(questions, answers, shelf.models)
     answers.seek(0)
-    return [read_frame(answers) for _ in requests]
+    frames = iter(lambda: read_frame(answers), None)
+    return [frame for frame in frames if "stage" not in frame[0]]
 
 
 def test_vectors_travel_as_float32_row_by_row():
@@ -121,3 +122,62 @@ def test_a_page_that_went_away_ends_the_process():
 @pytest.mark.parametrize("data", [b"", b"not a frame"])
 def test_a_request_that_is_none_ends_the_process(data, capsys):
     serve(io.BytesIO(data), io.BytesIO(), Shelf().models)
+
+
+def frames_of(shelf, *requests):
+    """Every frame, words on how far it is included."""
+    questions, answers = io.BytesIO(), io.BytesIO()
+    for request in requests:
+        write_frame(questions, {"device": "auto", **request})
+    questions.seek(0)
+    serve(questions, answers, shelf.models)
+    answers.seek(0)
+    return list(iter(lambda: read_frame(answers), None))
+
+
+def test_a_corpus_is_encoded_once_and_searched_often():
+    encoded = []
+
+    class Counting(ToyModel):
+        def encode(self, texts):
+            encoded.extend(texts)
+            return super().encode(texts)
+
+    shelf = Shelf()
+    shelf.models = LoadedModels(Counting, lambda model: 40, 100)
+    corpus = ["aa", "b", "cccc"]
+    request = {"op": "search", "model": "a", "texts": corpus}
+    _, first, second = frames_of(shelf, {**request, "queries": ["dd"]}, {**request, "queries": ["e", "dd"]})
+    assert not first[0]["remembered"] and second[0]["remembered"]
+    assert encoded == ["aa", "b", "cccc", "dd", "e", "dd"]
+    scores = np.frombuffer(second[1], "<f4").reshape(2, 3)
+    assert scores[1, 0] == pytest.approx(1) and scores[1].argmax() == 0 and scores[0].argmax() == 1
+    assert set(second[0]) == {"rows", "width", "encode_seconds", "search_seconds", "remembered"}
+    other = frames_of(shelf, {**request, "texts": ["aa", "bc", "ccc"], "queries": ["dd"]})
+    assert not other[-1][0]["remembered"], "other texts, even of the same letters, are another corpus"
+
+
+def test_vectors_are_forgotten_with_the_least_recently_used_first():
+    vectors = np.zeros((10, 10), dtype=np.float32)
+    remembered = RememberedVectors(budget=1000)
+    keys = [("a", 0, bytes([number])) for number in range(3)]
+    remembered.put(keys[0], vectors)
+    remembered.put(keys[1], vectors)
+    assert remembered.get(keys[0]) is not None
+    remembered.put(keys[2], vectors)
+    assert [remembered.get(key) is not None for key in keys] == [True, False, True]
+    remembered.put(("b", 0, b""), np.zeros((100, 10), dtype=np.float32))
+    assert remembered.get(("b", 0, b"")) is None and remembered.get(keys[2]) is not None
+
+
+def test_how_far_it_is_is_said_and_the_order_is_kept():
+    texts = ["x" * length for length in (5, 1, 4, 2, 3)]
+    said = []
+    vectors = encode_in_parts(ToyModel("a", "cpu"), texts, said.append, at_once=2)
+    assert vectors[:, 0].tolist() == [5, 1, 4, 2, 3] and vectors.dtype == np.float32
+    assert said == [{"stage": "encoding", "done": done, "total": 5} for done in (0, 2, 4)]
+    frames = frames_of(
+        Shelf(), {"model": "a", "texts": ["x"]}, {"op": "project", "model": "a", "texts": ["x", "yy"], "method": "pca"}
+    )
+    assert [header.get("stage") for header, _ in frames] == ["loading", None, "projecting", None]
+    assert frames[-1][0]["rows"] == 2 and len(frames[-1][0]["shares"]) == 2

@@ -131,3 +131,30 @@ def test_a_vector_of_zeros_is_like_nothing():
     matrix = cosine_matrix(np.array([[3, 4], [0, 0], [-3, -4]], dtype=np.float32))
     np.testing.assert_allclose(matrix, [[1, 0, -1], [0, 0, 0], [-1, 0, 1]], atol=1e-6)
     assert cosine_matrix(np.zeros((0, 5), dtype=np.float32)).shape == (0, 0)
+
+
+def test_a_search_says_how_far_it_is_and_gives_every_score(encoder, tiny_bert):
+    encoder.close()
+    said = []
+    found = encoder.search(str(tiny_bert), TEXTS, [TEXTS[1]], lambda model, stage: said.append((model, stage["stage"])))
+    assert said == [(str(tiny_bert), "starting"), (str(tiny_bert), "loading")]
+    assert found.scores.shape == (1, 3) and found.scores[0, 1] == pytest.approx(1, abs=1e-5) and not found.remembered
+    assert encoder.search(str(tiny_bert), TEXTS, ["phone"]).remembered
+
+
+def test_starting_loads_what_takes_long_and_no_model(encoder, tiny_bert):
+    encoder.close()
+    encoder.start()
+    pid, said = encoder.pid, []
+    points, shares = encoder.project(str(tiny_bert), TEXTS, tell=lambda model, stage: said.append(stage["stage"]))
+    assert encoder.pid == pid and said == ["loading", "projecting"]
+    assert points.shape == (3, 2) and len(shares) == 2
+    np.testing.assert_allclose(points[0], points[2], atol=1e-5)
+
+
+def test_contributions_come_from_the_process(encoder, tiny_bert):
+    answer = encoder.contributions(str(tiny_bert), TEXTS[0], TEXTS[1])
+    assert answer["method"] == "exact"
+    assert sum(answer["sides"][0]["scores"]) == pytest.approx(answer["cosine"], abs=1e-6)
+    with pytest.raises(InputError, match="finds no words"):
+        encoder.contributions(str(tiny_bert), "", TEXTS[1])

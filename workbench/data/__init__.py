@@ -21,5 +21,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "open_parts": "workbench.data.parts",
         "preview_split": "workbench.data.parts",
         "read_column": "workbench.data.tables",
+        "read_lines": "workbench.data.tables",
+        "read_table": "workbench.data.tables",
     },
 )

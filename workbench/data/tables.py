@@ -99,6 +99,27 @@ def read_column(path: str | Path, column: str) -> list[str]:
     return [cell or "" for cell in table.columns[column]]
 
 
+def read_lines(path: str | Path) -> list[str]:
+    """Return the lines of a text file, in any encoding that tables may have.
+
+    Raises:
+        DataError: If the file cannot be read, or holds nothing.
+    """
+    file = Path(path)
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(4)
+        with _open(file, _find_encoding(file, head)) as text:
+            lines = text.read().splitlines()
+    except UnicodeError:
+        raise DataError(f"`{file.name}` breaks off in the middle of a character; save it again as UTF-8.", field="texts") from None
+    except OSError as error:
+        raise DataError(f"`{file}` cannot be read: {error.strerror or error}.", field="texts") from None
+    if not lines:
+        raise DataError(f"`{file.name}` is empty; it should hold one text a line.", field="texts")
+    return lines
+
+
 def _find_encoding(path: Path, head: bytes) -> str:
     if head.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"

@@ -1,34 +1,46 @@
 """The encoder process: `python -m workbench.playground.encoder --memory-budget BYTES`.
 
-Reads requests from stdin and answers on what was stdout; ends when stdin closes, so it never outlives the page.
+Reads requests from stdin and answers on what was stdout; ends when stdin closes, so it never outlives the page. Before an answer it
+may say how far it is, in frames that hold nothing but `stage`.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import hashlib
 import os
 import queue
 import sys
 import threading
+import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from workbench.errors import WorkbenchError
+from workbench.playground.vectors import Vectors, cosines
 from workbench.playground.wire import WireError, read_frame, write_frame
 
 if TYPE_CHECKING:
     from workbench.models import SentenceTransformer
 
-DRY_PASS = "dry_pass"
-"""The `kind` of a request that passes rows through a network that is not trained yet."""
-
 IDLE_SECONDS = 60.0
 """After so long without a request, models on a GPU are dropped: a run may want its memory."""
+
+VECTORS_BUDGET = 512 << 20
+"""Bytes of remembered sentence vectors."""
+
+TEXTS_AT_ONCE = 256
+"""Texts encoded between two words on how far it is."""
+
+Say = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -87,6 +99,33 @@ class LoadedModels:
             _free_memory()
 
 
+class RememberedVectors:
+    """Vectors of texts that were encoded before, the least recently used dropped first.
+
+    Args:
+        budget: Bytes that all of them together may take; what alone takes more is not remembered.
+    """
+
+    def __init__(self, budget: int = VECTORS_BUDGET) -> None:
+        self._budget = budget
+        self._known: OrderedDict[tuple[str, int, bytes], Vectors] = OrderedDict()
+
+    def get(self, key: tuple[str, int, bytes]) -> Vectors | None:
+        """Return what is remembered, None where nothing is."""
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+        return found
+
+    def put(self, key: tuple[str, int, bytes], vectors: Vectors) -> None:
+        """Remember vectors."""
+        if vectors.nbytes > self._budget:
+            return
+        self._known[key] = vectors
+        while sum(each.nbytes for each in self._known.values()) > self._budget:
+            self._known.popitem(last=False)
+
+
 def serve(requests: BinaryIO, answers: BinaryIO, models: LoadedModels, idle_seconds: float = IDLE_SECONDS) -> None:
     """Answer requests until the other side closes its end.
 
@@ -98,6 +137,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, models: LoadedModels, idle_seco
     """
     waiting: queue.Queue[tuple[dict[str, Any], bytes] | None] = queue.Queue()
     threading.Thread(target=_read_all, args=(requests, waiting), daemon=True).start()
+    desk = Desk(models, lambda stage: write_frame(answers, stage))
     while True:
         try:
             frame = waiting.get(timeout=idle_seconds)
@@ -107,7 +147,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, models: LoadedModels, idle_seco
         if frame is None:
             return
         try:
-            header, payload = answer(frame[0], models)
+            header, payload = desk.answer(frame[0])
         except Exception as error:
             header, payload = describe_error(error, frame[0]), b""
             _free_memory()
@@ -126,22 +166,119 @@ def _read_all(requests: BinaryIO, waiting: queue.Queue[tuple[dict[str, Any], byt
     waiting.put(None)
 
 
-def answer(request: Mapping[str, Any], models: LoadedModels) -> tuple[dict[str, Any], bytes]:
-    """Return the answer to one request: its shape, and float32 numbers row by row.
+class Desk:
+    """Answers one request after another.
 
-    Raises:
-        WorkbenchError: If the model or the texts cannot be used.
+    Args:
+        models: Loads and remembers models.
+        say: Is told how far the answer is.
     """
-    if request.get("kind") == DRY_PASS:
-        from workbench.playground.dry_pass import DryPassRequest
-        from workbench.playground.network_probe import run_dry_pass
 
-        return run_dry_pass(DryPassRequest.from_dict(request)).to_dict(), b""
-    device = request["device"]
-    if device == "cpu":
-        models.leave_gpu()
-    vectors = models.get(request["model"], device).encode(request["texts"])
-    return {"rows": vectors.shape[0], "width": vectors.shape[1]}, vectors.astype("<f4").tobytes()
+    def __init__(self, models: LoadedModels, say: Say) -> None:
+        self._models = models
+        self._say = say
+        self._vectors = RememberedVectors()
+
+    def answer(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Return a frame: what `op` asks for.
+
+        Raises:
+            WorkbenchError: If the model or the texts cannot be used.
+        """
+        if request.get("device") == "cpu":
+            self._models.leave_gpu()
+        match request.get("op", "encode"):
+            case "start":
+                import workbench.models.sentence_transformer  # noqa: F401  brings torch, which is what takes seconds
+
+                return {}, b""
+            case "search":
+                return self._search(request)
+            case "project":
+                return self._project(request)
+            case "contributions":
+                from workbench.playground.contributions import contributions
+
+                return contributions(self._model(request), *request["texts"]), b""
+            case "dry_pass":
+                from workbench.playground.dry_pass import DryPassRequest
+                from workbench.playground.network_probe import run_dry_pass
+
+                return run_dry_pass(DryPassRequest.from_dict(request)).to_dict(), b""
+        return _as_frame(self._encode(request, request["texts"])[0])
+
+    def _search(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+        started = time.perf_counter()
+        corpus, remembered = self._encode(request, request["texts"])
+        encoded = time.perf_counter()
+        queries, _ = self._encode(request, request["queries"])
+        header, payload = _as_frame(cosines(queries, corpus))
+        seconds = {"encode_seconds": encoded - started, "search_seconds": time.perf_counter() - encoded}
+        return {**header, **seconds, "remembered": remembered}, payload
+
+    def _project(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+        from workbench.playground.projection import project
+
+        vectors, _ = self._encode(request, request["texts"])
+        self._say({"stage": "projecting"})
+        points, shares = project(vectors, request["method"])
+        header, payload = _as_frame(points)
+        return {**header, "shares": shares}, payload
+
+    def _model(self, request: Mapping[str, Any]) -> Any:
+        name = request["model"]
+        if name not in self._models.names:
+            self._say({"stage": "loading"})
+        return self._models.get(name, request["device"])
+
+    def _encode(self, request: Mapping[str, Any], texts: Sequence[str]) -> tuple[Vectors, bool]:
+        """Return the vectors of texts, and whether they were remembered."""
+        name = request["model"]
+        key = (name, _changed_at(name), _digest(texts))
+        found = self._vectors.get(key)
+        if found is not None:
+            return found, True
+        vectors = encode_in_parts(self._model(request), texts, self._say)
+        self._vectors.put(key, vectors)
+        return vectors, False
+
+
+def encode_in_parts(model: Any, texts: Sequence[str], say: Say, at_once: int = TEXTS_AT_ONCE) -> Vectors:
+    """Return the vectors of texts, in their order, saying how far it is after every part.
+
+    Args:
+        model: Has `encode(texts)`.
+        texts: In any order; short ones are encoded first, since texts of like length are the cheapest together.
+        say: Is told how many are done.
+        at_once: Texts of a part.
+    """
+    if len(texts) <= at_once:
+        return np.asarray(model.encode(list(texts)), dtype=np.float32)
+    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+    vectors: NDArray[np.float32] | None = None
+    for start in range(0, len(order), at_once):
+        say({"stage": "encoding", "done": start, "total": len(order)})
+        chosen = order[start : start + at_once]
+        part = np.asarray(model.encode([texts[index] for index in chosen]), dtype=np.float32)
+        if vectors is None:
+            vectors = np.empty((len(texts), part.shape[1]), dtype=np.float32)
+        vectors[chosen] = part
+    assert vectors is not None
+    return vectors
+
+
+def _as_frame(numbers: NDArray[Any]) -> tuple[dict[str, Any], bytes]:
+    """Return a matrix as a frame: its shape, and float32 numbers row by row."""
+    return {"rows": numbers.shape[0], "width": numbers.shape[1]}, numbers.astype("<f4").tobytes()
+
+
+def _digest(texts: Sequence[str]) -> bytes:
+    digest = hashlib.sha256()
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.digest()
 
 
 def describe_error(error: Exception, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,22 +7,28 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.playground.process import EncoderProcess
+from workbench.playground.process import EncoderProcess, Tell
+from workbench.playground.vectors import cosines
 
 
-def similarity(encoder: EncoderProcess, models: Sequence[str], texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+def similarity(
+    encoder: EncoderProcess, models: Sequence[str], texts: Sequence[str], tell: Tell | None = None
+) -> dict[str, NDArray[np.float32]]:
     """Return, for each model, the cosine similarity of every text with every other, (texts, texts).
+
+    Args:
+        encoder: The process that encodes.
+        models: What to compare; each is asked once.
+        texts: In the order of rows and columns.
+        tell: Is told how far it is.
 
     Raises:
         WorkbenchError: If a model cannot be loaded or the texts cannot be encoded.
     """
-    return {model: cosine_matrix(encoder.encode(model, texts)) for model in dict.fromkeys(models)}
+    return {model: cosine_matrix(encoder.encode(model, texts, tell)) for model in dict.fromkeys(models)}
 
 
 def cosine_matrix(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the cosine similarity of each vector with each other, (n, n) for (n, d); a zero vector is like nothing."""
-    numbers = np.asarray(vectors, dtype=np.float64)
-    lengths = np.linalg.norm(numbers, axis=1, keepdims=True)
-    units = np.divide(numbers, lengths, out=np.zeros_like(numbers), where=lengths > 0)
-    matrix: NDArray[np.float32] = np.clip(units @ units.T, -1.0, 1.0).astype(np.float32)
-    return matrix
+    wide = np.asarray(vectors, dtype=np.float32)
+    return cosines(wide, wide)

@@ -6,8 +6,9 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -19,7 +20,6 @@ from numpy.typing import NDArray
 from workbench.errors import ConfigError, DataError, InputError, ModelError, RunError, WorkbenchError
 from workbench.playground.choices import resolve_encoder
 from workbench.playground.dry_pass import DryPass, DryPassRequest
-from workbench.playground.encoder import DRY_PASS
 from workbench.playground.wire import WireError, read_frame, write_frame
 from workbench.runs.history import list_runs
 from workbench.runs.process import child_environment, module_command
@@ -32,6 +32,26 @@ _ERRORS = {kind.__name__: kind for kind in (InputError, ConfigError, DataError, 
 
 Frame = tuple[dict[str, Any], bytes]
 
+Tell = Callable[[str, Mapping[str, Any]], None]
+"""Is told of which model, and `stage`: starting, waiting, loading, encoding (with `done`, `total`) or projecting."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search gives.
+
+    Attributes:
+        scores: Cosine of every query with every text, float32 (queries, texts).
+        encode_seconds: Time to encode the corpus; next to none where it was remembered.
+        search_seconds: Time to encode the queries and compare them with every text.
+        remembered: Whether the corpus had been encoded before.
+    """
+
+    scores: NDArray[np.float32]
+    encode_seconds: float
+    search_seconds: float
+    remembered: bool
+
 
 class EncoderProcess:
     """Encodes texts in a child process, which is started at the first use and again after it died.
@@ -41,7 +61,7 @@ class EncoderProcess:
 
     Args:
         home: Folder of the workbench.
-        timeout: Seconds an answer may take; the first one of a Hub model includes its download.
+        timeout: Seconds without a word or an answer; the first answer of a Hub model includes its download.
         memory_budget: Bytes that loaded models may take; None for a quarter of the machine's memory, 4 GiB at most.
     """
 
@@ -51,13 +71,32 @@ class EncoderProcess:
         self._budget = memory_budget if memory_budget is not None else min(4 << 30, psutil.virtual_memory().total // 4)
         self._guard = threading.Lock()
         self._child: _Child | None = None
+        self._answered = False  # whether the child has loaded what takes seconds
 
-    def encode(self, model: str, texts: Sequence[str]) -> NDArray[np.float32]:
+    def start(self) -> None:
+        """Start the process and have it load what takes seconds, so that the first question need not wait for it.
+
+        Returns at once where it is answering somebody already.
+
+        Raises:
+            RunError: If it cannot be started, or died.
+        """
+        if (self.pid is not None and self._answered) or not self._guard.acquire(blocking=False):
+            return
+        try:
+            header, _ = self._ask({"op": "start"}, lambda stage: None)
+        finally:
+            self._guard.release()
+        if "error" in header:
+            raise _error_of(header)
+
+    def encode(self, model: str, texts: Sequence[str], tell: Tell | None = None) -> NDArray[np.float32]:
         """Return the sentence vectors of texts.
 
         Args:
             model: A Hub name, a folder, a bundled name, a run id, or `base:RUN_ID` for what that run started from.
             texts: In any order; the vectors come in that order.
+            tell: Is told how far it is.
 
         Returns:
             float32 (number of texts, width).
@@ -66,17 +105,52 @@ class EncoderProcess:
             InputError: If there is no such model, it cannot be read, or a text is no string.
             RunError: If the process died or does not answer.
         """
-        rows = list(texts)
-        for index, text in enumerate(rows):
-            if not isinstance(text, str):
-                raise InputError(f"`texts` must hold strings only; item {index} is {type(text).__name__}.", field="texts")
-        name = resolve_encoder(model, self._home)
-        request = {"model": name, "texts": rows, "device": "cpu" if gpu_is_taken(self._home) else "auto"}
-        with self._guard:
-            header, payload = self._ask(request)
-        if "error" in header:
-            raise _error_of(header)
-        return np.frombuffer(payload, dtype="<f4").reshape(header["rows"], header["width"]).astype(np.float32)
+        return _matrix(*self._request(model, {"texts": _strings(texts)}, tell))
+
+    def search(self, model: str, corpus: Sequence[str], queries: Sequence[str], tell: Tell | None = None) -> Found:
+        """Compare queries with every text of a corpus, whose vectors are remembered for the next time.
+
+        Args:
+            model: As in `encode`.
+            corpus: The texts to search.
+            queries: What to look for.
+            tell: Is told how far it is.
+
+        Raises:
+            InputError: As in `encode`.
+            RunError: As in `encode`.
+        """
+        header, payload = self._request(
+            model, {"op": "search", "texts": _strings(corpus), "queries": _strings(queries, "queries")}, tell
+        )
+        return Found(_matrix(header, payload), header["encode_seconds"], header["search_seconds"], header["remembered"])
+
+    def project(
+        self, model: str, texts: Sequence[str], method: str = "pca", tell: Tell | None = None
+    ) -> tuple[NDArray[np.float32], list[float]]:
+        """Return where texts lie on a plane, see `projection.project`.
+
+        Args:
+            model: As in `encode`.
+            texts: What to draw.
+            method: `pca`, or `umap` where it is installed.
+            tell: Is told how far it is.
+
+        Raises:
+            InputError: As in `encode`, or if there is no such method.
+            RunError: As in `encode`.
+        """
+        header, payload = self._request(model, {"op": "project", "texts": _strings(texts), "method": method}, tell)
+        return _matrix(header, payload), list(header["shares"])
+
+    def contributions(self, model: str, first: str, second: str, tell: Tell | None = None) -> dict[str, Any]:
+        """Return which words the cosine of two texts comes from, see `contributions.contributions`.
+
+        Raises:
+            InputError: As in `encode`, or if a text has no words.
+            RunError: As in `encode`.
+        """
+        return self._request(model, {"op": "contributions", "texts": _strings([first, second])}, tell)[0]
 
     def dry_pass(self, request: DryPassRequest) -> DryPass:
         """Pass a few rows through a network as a run would begin with it.
@@ -85,10 +159,7 @@ class EncoderProcess:
             InputError: If the base cannot be read.
             RunError: If the process died or does not answer.
         """
-        with self._guard:
-            header, _ = self._ask({"kind": DRY_PASS, "model": request.base, **request.to_dict()})
-        if "error" in header:
-            raise _error_of(header)
+        header, _ = self._exchange({"op": "dry_pass", "model": request.base, **request.to_dict()}, lambda stage: None)
         return DryPass.from_dict(header)
 
     @property
@@ -114,13 +185,39 @@ class EncoderProcess:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _ask(self, request: dict[str, Any]) -> Frame:
+    def _request(self, model: str, request: dict[str, Any], tell: Tell | None) -> Frame:
+        """Ask for something of a model, and return the answer."""
+        request = {**request, "model": resolve_encoder(model, self._home)}
+        request["device"] = "cpu" if gpu_is_taken(self._home) else "auto"
+
+        def say(stage: Mapping[str, Any]) -> None:
+            if tell is not None:
+                tell(model, stage)
+
+        return self._exchange(request, say)
+
+    def _exchange(self, request: dict[str, Any], say: Callable[[Mapping[str, Any]], None]) -> Frame:
+        """Ask when it is this question's turn, and return the answer."""
+        if not self._guard.acquire(blocking=False):
+            say({"stage": "waiting" if self._answered else "starting"})
+            self._guard.acquire()
+        try:
+            header, payload = self._ask(request, say)
+        finally:
+            self._guard.release()
+        if "error" in header:
+            raise _error_of(header)
+        return header, payload
+
+    def _ask(self, request: dict[str, Any], say: Callable[[Mapping[str, Any]], None]) -> Frame:
         if self._child is not None and not self._child.running:
             self._end()
-        if self._child is None:
-            self._child = self._start()
         try:
-            answer = self._child.ask(request, self._timeout)
+            if self._child is None:
+                say({"stage": "starting"})
+                self._answered = False
+                self._child = self._start()
+            answer = self._child.ask(request, self._timeout, say)
         except TimeoutError:
             self._end(patience=0.0)
             raise RunError(
@@ -136,6 +233,7 @@ class EncoderProcess:
                 "The process that encodes ended, most often because the memory ran out; try again, or choose a smaller model "
                 f"(details in {LOG_FILE} of the workbench's folder)."
             )
+        self._answered = True
         return answer
 
     def _start(self) -> _Child:
@@ -188,15 +286,24 @@ class _Child:
         """End the process at once; whoever waits for its answer learns that there is none."""
         self._popen.kill()
 
-    def ask(self, request: dict[str, Any], timeout: float) -> Frame | None:
+    def ask(self, request: dict[str, Any], timeout: float, say: Callable[[Mapping[str, Any]], None]) -> Frame | None:
         """Send a request and wait for its answer, None where the process died over it.
+
+        Args:
+            request: What to ask.
+            timeout: Seconds to wait for the answer, counted anew after every word on how far it is.
+            say: Is told how far it is.
 
         Raises:
             TimeoutError: If it takes too long.
         """
         try:
             write_frame(self._requests, request)
-            return self._answers.get(timeout=timeout)
+            while True:
+                answer = self._answers.get(timeout=timeout)
+                if answer is None or "stage" not in answer[0]:
+                    return answer
+                say(answer[0])
         except queue.Empty:
             raise TimeoutError from None
         except OSError:
@@ -237,6 +344,18 @@ def gpu_is_taken(home: Path) -> bool:
             if device != "cpu":
                 return True
     return False
+
+
+def _strings(texts: Sequence[str], field: str = "texts") -> list[str]:
+    rows = list(texts)
+    for index, text in enumerate(rows):
+        if not isinstance(text, str):
+            raise InputError(f"`{field}` must hold strings only; item {index} is {type(text).__name__}.", field=field)
+    return rows
+
+
+def _matrix(header: Mapping[str, Any], payload: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(payload, dtype="<f4").reshape(header["rows"], header["width"]).astype(np.float32)
 
 
 def _error_of(header: dict[str, Any]) -> WorkbenchError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -15,7 +16,7 @@ from workbench.ui.draft import load_draft
 from workbench.ui.feedback import guarded
 from workbench.ui.pages.build import connect_build_page, create_build_page
 from workbench.ui.pages.data import create_data_page, describe_current
-from workbench.ui.pages.playground import choices_view, create_playground_page
+from workbench.ui.pages.playground import OPEN_SCRIPT, choices_view, create_playground_page, open_set, set_outputs, start_encoder
 from workbench.ui.pages.runs import create_runs_page, list_outputs, list_view
 from workbench.ui.pages.train import create_train_page, describe_plan, form_components, load_form
 from workbench.ui.present import find_dataset, flow_steps
@@ -23,8 +24,11 @@ from workbench.ui.quick_start import quick_start
 
 PRODUCT = "Embedding Workbench"
 CLAIM = "Fine-tune a sentence encoder on your own pairs, and see whether it got better."
-TAB_SCRIPT = "<script>window.workbenchTab = new URL(window.location.href).searchParams.get('tab') || '';</script>"
-"""Reads which tab the address names before Gradio starts: opening the first tab already writes the address anew."""
+TAB_SCRIPT = """<script>
+  window.workbenchTab = new URL(window.location.href).searchParams.get("tab") || "";
+  window.workbenchSet = new URL(window.location.href).searchParams.get("set") || "";
+</script>"""
+"""Reads what the address names before Gradio starts: opening the first tab already writes the address anew."""
 
 TABS = ("build", "data", "train", "runs", "playground")
 
@@ -82,7 +86,11 @@ class _Page:
         blocks.load(guarded(self.on_data), None, data, **quiet)
         blocks.load(guarded(self.on_train), None, form, **quiet).then(guarded(self.on_plan), None, plan, **quiet)
         blocks.load(guarded(self.on_runs), [self.runs["selected"]], [*listed, timer], **quiet)
-        blocks.load(guarded(self.on_models), models, models, **quiet)
+        models_js = "(first, second) => [first, second, window.workbenchSet]"
+        # A link's examples come after its models, for they are asked at once.
+        blocks.load(guarded(self.on_models), [*models, wanted], models, js=models_js, **quiet).then(
+            self.on_set, [wanted], set_outputs(self.playground), js="() => window.workbenchSet", **quiet
+        ).then(None, [self.playground["go"]], None, js=OPEN_SCRIPT, api_visibility="private")
 
         for name, tab in by_name.items():
             tab.select(None, None, None, js=_remember_tab(name), api_visibility="private")
@@ -93,7 +101,8 @@ class _Page:
         # Only the sentence: loading the form again could overwrite what the user has just begun to type.
         by_name["train"].select(guarded(self.on_plan), None, plan, **quiet)
         by_name["runs"].select(guarded(self.on_runs), [self.runs["selected"]], [*listed, timer], **quiet)
-        by_name["playground"].select(guarded(self.on_models), models, models, **quiet)
+        by_name["playground"].select(guarded(self.on_models), [*models, wanted], models, js=models_js, **quiet)
+        by_name["playground"].select(self.on_playground, None, [self.playground["status"]], **quiet)
 
         start.click(guarded(self.on_quick_start), None, [self.tabs, self.train["live"], self.flow], api_visibility="private").then(
             guarded(self.on_train), None, form, **quiet
@@ -142,9 +151,17 @@ class _Page:
         """Show the history, and keep it fresh while the tab is open."""
         return {**list_view(self.context, self.runs, selected), self.runs["timer"]: gr.Timer(active=True)}
 
-    def on_models(self, first: str | None, second: str | None) -> dict[Any, Any]:
+    def on_models(self, first: str | None, second: str | None, wanted_set: str | None) -> dict[Any, Any]:
         """Show the models to choose from."""
-        return choices_view(self.context, self.playground, first, second)
+        return choices_view(self.context, self.playground, first, second, wanted_set=wanted_set)
+
+    def on_set(self, name: str | None) -> dict[Any, Any]:
+        """Show the examples of a link."""
+        return open_set(self.context, self.playground, name)
+
+    def on_playground(self) -> Iterator[dict[Any, Any]]:
+        """Have the encoder process ready by the time it is asked."""
+        yield from start_encoder(self.context, self.playground)
 
     def on_quick_start(self) -> tuple[Any, Any, Any]:
         """Start a run on the sample data and watch it."""

@@ -18,7 +18,7 @@ class Panel(TypedDict):
 
 
 def create_heatmaps(*, elem_id: str) -> gr.HTML:
-    """Return the component, empty."""
+    """Return the component, empty. Event `pair` asks to read a pair closely: the texts `first` and `second` of its data."""
     return gr.HTML(
         value=heatmaps_value([], []),
         html_template='<section class="wb-heatmaps" aria-label="Cosine similarities" data-state="empty"></section>',

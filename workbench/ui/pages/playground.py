@@ -1,17 +1,29 @@
-"""The Playground tab: the same sentences through two models, side by side."""
+"""The Playground tab: the same texts through two models, side by side, in five views.
+
+Models and texts are chosen once and shared by the views. What a view shows is computed in `playground_views`; here is what is where,
+and what leads to what.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from workbench.errors import InputError
-from workbench.ui.components.heatmaps import Panel, create_heatmaps, heatmaps_value
+from workbench.ui.collection import NO_LABEL, SET_PREFIX, Collection, guess_columns, read_collection, read_columns
+from workbench.ui.components.heatmaps import create_heatmaps
 from workbench.ui.components.notice import create_notice, notice
+from workbench.ui.components.playground_panels import create_pair_reading, create_search_results, create_sizes, create_text_map
 from workbench.ui.context import Context
 from workbench.ui.feedback import sentence
-from workbench.ui.present import pair_rows
+from workbench.ui.pages import playground_views as views
+from workbench.ui.uploads import SAMPLE, SUFFIXES, store_upload, upload_name, upload_path
+from workbench.ui.waiting import Done, follow
+
+if TYPE_CHECKING:
+    from workbench.playground import ExampleSet, Tell
 
 EXAMPLES = (
     "I want to cancel my contract",
@@ -25,9 +37,42 @@ EXAMPLES = (
 )
 """Two ways to say the same thing, and one pair that shares words but not the meaning."""
 
-MOST_SENTENCES = 60
-MOST_PAIRS = 400
+QUERY = "the bill is wrong"
 HEADERS = ("Sentence", "Other sentence", "First model", "Second model", "Difference")
+VIEWS: Mapping[str, str] = {"matrix": "All pairs", "pair": "One pair", "search": "Search", "map": "Map", "sizes": "Size"}
+SHOWN_TYPED = 300
+"""Texts of a link that are put back into the text box; more stay a list with a name."""
+
+PREVIEWED = 50
+"""Texts of a file that are shown."""
+
+SLOTS = 8
+"""Questions at once; they wait for each other in the encoder process, and are told so."""
+
+OPEN_SCRIPT = """(view) => {
+  const ids = { matrix: "playground-compare", pair: "playground-pair-compare", search: "playground-search", map: "playground-draw", sizes: "playground-measure" };
+  if (!ids[view]) return;
+  let tries = 0;
+  const press = () => {
+    const button = document.getElementById(ids[view]);
+    if (button && button.offsetParent) button.click();
+    else if (++tries < 600) setTimeout(press, 100);
+  };
+  press();
+}"""
+"""Presses a view's button, once it is there."""
+
+LINK_SCRIPT = """async (name) => {
+  if (!name) return ["", ""];
+  const address = new URL(window.location.href);
+  address.searchParams.set("tab", "playground");
+  address.searchParams.set("set", name);
+  window.history.replaceState(window.history.state, "", address);
+  let said = "The link is copied. It opens these texts, models and settings on this workbench.";
+  try { await navigator.clipboard.writeText(address.href); }
+  catch { said = "The browser did not let the link be copied; copy it from the field."; }
+  return [address.href, said];
+}"""
 
 
 def create_playground_page(context: Context) -> dict[str, Any]:
@@ -47,46 +92,125 @@ def create_playground_page(context: Context) -> dict[str, Any]:
         parts["second"] = gr.Dropdown(
             label="Second model", choices=[], allow_custom_value=True, min_width=280, elem_id="playground-second"
         )
-    parts["texts"] = gr.Textbox(
-        label="Sentences, one a line", value="\n".join(EXAMPLES), lines=8, max_lines=16, elem_id="playground-texts"
-    )
-    parts["compare"] = gr.Button("Compare", variant="primary", elem_id="playground-compare")
-    parts["note"] = create_notice(elem_id="playground-note")
-    parts["heatmaps"] = create_heatmaps(elem_id="playground-heatmaps")
-    parts["pairs"] = gr.Dataframe(
-        headers=list(HEADERS),
-        datatype=["str", "str", "number", "number", "number"],
-        label="Pairs, the largest difference first",
-        interactive=False,
-        wrap=True,
-        visible=False,
-        max_height=420,
-        buttons=[],
-        column_widths=["33%", "33%", "12%", "12%", "10%"],
-        elem_id="playground-pairs",
-    )
+    parts["status"] = create_notice(elem_id="playground-status")
+    with gr.Row(elem_classes=["wb-view-row"]):
+        parts["view"] = gr.Radio(
+            label="View",
+            choices=[(words, name) for name, words in VIEWS.items()],
+            value="matrix",
+            container=False,
+            elem_id="playground-view",
+            elem_classes=["wb-segments"],
+        )
+        parts["link"] = gr.Button("Copy link", scale=0, min_width=120, elem_id="playground-link")
+    with gr.Row(visible=False) as parts["link_row"]:
+        parts["link_text"] = gr.Textbox(label="Link to these examples", interactive=False, elem_id="playground-link-text")
+    parts["link_note"] = create_notice(elem_id="playground-link-note")
+    _create_texts(parts)
+    _create_views(parts)
+    # Held by the browser: the server forgets its sessions when it restarts.
+    parts["source"] = gr.Textbox(value="", visible=False)
+    parts["set"] = gr.Textbox(value="", visible=False)
+    parts["go"] = gr.Textbox(value="", visible=False)
     _wire(context, parts)
     return parts
 
 
-def read_sentences(text: str | None) -> list[str]:
-    """Return the different, non-empty lines of a text.
+def _create_texts(parts: dict[str, Any]) -> None:
+    with gr.Row(equal_height=False) as parts["texts_row"]:
+        with gr.Column(scale=3, min_width=300):
+            parts["texts"] = gr.Textbox(
+                label="Texts, one a line", value="\n".join(EXAMPLES), lines=8, max_lines=12, elem_id="playground-texts"
+            )
+            parts["source_note"] = create_notice(elem_id="playground-source-note")
+            parts["preview"] = gr.Textbox(
+                label="The first of them", interactive=False, visible=False, lines=6, max_lines=6, elem_id="playground-preview"
+            )
+        with gr.Column(scale=2, min_width=280):
+            parts["file"] = gr.File(
+                label="Or a file: CSV, TSV, JSONL, TXT",
+                file_types=list(SUFFIXES),
+                type="filepath",
+                height=120,
+                elem_id="playground-file",
+            )
+            with gr.Row(visible=False) as parts["columns"]:
+                parts["column"] = gr.Dropdown(label="Texts in column", choices=[], min_width=120, elem_id="playground-column")
+                parts["label"] = gr.Dropdown(
+                    label="Labels in column", choices=[NO_LABEL], value=NO_LABEL, min_width=120, elem_id="playground-label"
+                )
+            with gr.Row():
+                parts["sample"] = gr.Button("Use the sample texts", min_width=120, elem_id="playground-sample")
+                parts["type"] = gr.Button("Type texts instead", visible=False, min_width=120, elem_id="playground-type")
 
-    Raises:
-        InputError: If there are fewer than two or more than can be shown.
-    """
-    found = list(dict.fromkeys(line.strip() for line in (text or "").splitlines() if line.strip()))
-    if len(found) < 2:
-        raise InputError(
-            f"Type at least two different sentences, one a line; there {'is' if len(found) == 1 else 'are'} {len(found)}."
+
+def _create_views(parts: dict[str, Any]) -> None:
+    """Create what each view asks for, one line of words for all, and what each view shows."""
+    with gr.Column() as parts["matrix_form"]:
+        parts["compare"] = gr.Button("Compare", variant="primary", elem_id="playground-compare")
+    with gr.Column(visible=False) as parts["pair_form"]:
+        with gr.Row():
+            parts["pair_first"] = gr.Textbox(
+                label="First text", value=EXAMPLES[0], lines=2, min_width=280, elem_id="playground-pair-first"
+            )
+            parts["pair_second"] = gr.Textbox(
+                label="Second text", value=EXAMPLES[1], lines=2, min_width=280, elem_id="playground-pair-second"
+            )
+        parts["pair_compare"] = gr.Button("Compare", variant="primary", elem_id="playground-pair-compare")
+    with gr.Column(visible=False) as parts["search_form"], gr.Row(elem_classes=["wb-even"]):
+        parts["query"] = gr.Textbox(label="Search for", value=QUERY, scale=4, min_width=260, elem_id="playground-query")
+        parts["k"] = gr.Number(
+            label="Results",
+            value=10,
+            precision=0,
+            minimum=1,
+            maximum=views.MOST_HITS,
+            min_width=100,
+            scale=0,
+            elem_id="playground-k",
         )
-    if len(found) > MOST_SENTENCES:
-        raise InputError(f"At most {MOST_SENTENCES} sentences fit on the page, got {len(found)}; remove some.")
-    return found
+        parts["search"] = gr.Button(
+            "Search", variant="primary", scale=0, min_width=140, elem_id="playground-search", elem_classes=["wb-align-end"]
+        )
+    with gr.Column(visible=False) as parts["map_form"]:
+        parts["method"] = gr.Radio(
+            label="Layout", choices=[("PCA", "pca")], value="pca", visible=False, elem_id="playground-method"
+        )
+        parts["draw"] = gr.Button("Draw the map", variant="primary", elem_id="playground-draw")
+    with gr.Column(visible=False) as parts["sizes_form"]:
+        parts["measure"] = gr.Button("Measure", variant="primary", elem_id="playground-measure")
+    parts["note"] = create_notice(elem_id="playground-note")
+    with gr.Column() as parts["matrix_shown"]:
+        parts["heatmaps"] = create_heatmaps(elem_id="playground-heatmaps")
+        parts["pairs"] = gr.Dataframe(
+            headers=list(HEADERS),
+            datatype=["str", "str", "number", "number", "number"],
+            label="Pairs, the largest difference first",
+            interactive=False,
+            wrap=True,
+            visible=False,
+            max_height=420,
+            buttons=[],
+            column_widths=["33%", "33%", "12%", "12%", "10%"],
+            elem_id="playground-pairs",
+        )
+    with gr.Column(visible=False) as parts["pair_shown"]:
+        parts["reading"] = create_pair_reading(elem_id="playground-reading")
+    with gr.Column(visible=False) as parts["search_shown"]:
+        parts["results"] = create_search_results(elem_id="playground-results")
+    with gr.Column(visible=False) as parts["map_shown"]:
+        parts["map"] = create_text_map(elem_id="playground-map")
+    with gr.Column(visible=False) as parts["sizes_shown"]:
+        parts["sizes"] = create_sizes(elem_id="playground-sizes")
 
 
 def choices_view(
-    context: Context, parts: dict[str, Any], first: str | None, second: str | None, prefer: str | None = None
+    context: Context,
+    parts: dict[str, Any],
+    first: str | None,
+    second: str | None,
+    prefer: str | None = None,
+    wanted_set: str | None = None,
 ) -> dict[Any, Any]:
     """Return the updates of the two lists of models.
 
@@ -96,60 +220,340 @@ def choices_view(
         first: What is chosen now.
         second: What is chosen now.
         prefer: A run to compare with what it started from, whatever is chosen now.
+        wanted_set: Id of the example set that the address names; its models are taken as long as nothing is chosen.
     """
-    choices = model_list(context)
+    choices = views.model_list(context)
     known = [model for _, model in choices]
-    chosen = f"base:{prefer}" if prefer else None
     if prefer is not None:
-        first, second = prefer, chosen
+        first, second = prefer, f"base:{prefer}"
+    elif wanted_set and not first and not second and (saved := _saved(context, wanted_set)) is not None:
+        first, second = saved.first, saved.second
+        choices += [(model, model) for model in dict.fromkeys([first, second]) if model and model not in known]
+        known = [model for _, model in choices]
     if not first or first not in known:
         first = known[0] if known else None
     if not second or second not in known:
-        second = f"base:{first}" if f"base:{first}" in known else (known[1] if len(known) > 1 else None)
+        second = f"base:{first}" if f"base:{first}" in known else (known[1] if len(known) > 1 else first)
     return {parts["first"]: gr.Dropdown(choices=choices, value=first), parts["second"]: gr.Dropdown(choices=choices, value=second)}
 
 
-def model_list(context: Context) -> list[tuple[str, str]]:
-    """Return the models to choose from: finished runs, what they started from, then base encoders that need no download."""
-    from workbench.playground import model_choices
+def _saved(context: Context, name: str) -> ExampleSet | None:
+    from workbench.playground import open_examples
 
-    return [(str(label), str(model)) for label, model in model_choices(context.home)]
+    try:
+        return open_examples(name, context.home)
+    except InputError:
+        return None
 
 
-def compare(context: Context, first: str, second: str, texts: list[str]) -> tuple[dict[str, Any], list[list[Any]]]:
-    """Return what the heatmaps show, and the rows of the table of pairs.
+def start_encoder(context: Context, parts: dict[str, Any]) -> Iterator[dict[Any, Any]]:
+    """Start the encoder process and say so while it takes; what goes wrong is said when it is needed."""
 
-    Raises:
-        WorkbenchError: If a model cannot be loaded.
-    """
-    from workbench.playground import similarity
+    def work(tell: Tell) -> None:
+        if context.encoder.pid is None:
+            tell("", {"stage": "starting"})
+        context.encoder.start()
 
-    names = {model: label for label, model in model_list(context)}
-    models = list(dict.fromkeys([first, second]))
-    matrices = similarity(context.encoder, models, texts)
-    panels: list[Panel] = [
-        {"title": names.get(model, model), "matrix": [[round(float(value), 4) for value in row] for row in matrices[model]]}
-        for model in models
-    ]
-    rows = pair_rows(texts, matrices[first], matrices[second])[:MOST_PAIRS]
-    return heatmaps_value(texts, panels), rows
+    try:
+        for step in follow(work, {}):
+            yield {parts["status"]: notice("" if isinstance(step, Done) else step.words, "note")}
+    except Exception as error:
+        yield {parts["status"]: notice(sentence(error), "error")}
+
+
+def open_set(context: Context, parts: dict[str, Any], name: str | None) -> dict[Any, Any]:
+    """Return the updates that show the example set of a link; nothing where the address names none."""
+    from workbench.playground import available_methods, open_examples
+
+    methods = available_methods()
+    offered = [(label, method) for label, method in (("PCA", "pca"), ("UMAP", "umap")) if method in methods]
+    method = gr.Radio(choices=offered, visible=len(offered) > 1)
+    if not name:
+        return {parts["method"]: method}
+    try:
+        saved = open_examples(name, context.home)
+    except InputError as error:
+        return {parts["method"]: method, parts["note"]: notice(sentence(error), "warning")}
+    view = saved.view if saved.view in VIEWS else "matrix"
+    named = bool(saved.name) or len(saved.texts) > SHOWN_TYPED
+    updates: dict[Any, Any] = {
+        parts["method"]: gr.Radio(
+            choices=offered, visible=len(offered) > 1, value=saved.method if saved.method in methods else "pca"
+        ),
+        parts["view"]: view,
+        parts["pair_first"]: saved.pair[0],
+        parts["pair_second"]: saved.pair[1],
+        parts["query"]: saved.query,
+        parts["k"]: saved.k,
+        parts["go"]: view,
+        **_view_updates(parts, view),
+    }
+    if named:
+        updates |= _source_updates(parts, f"{SET_PREFIX}{name}", Collection(saved.texts, saved.labels, saved.name))
+    else:
+        updates |= {parts["texts"]: "\n".join(saved.texts), parts["source"]: ""}
+    return updates
+
+
+def set_outputs(parts: dict[str, Any]) -> list[Any]:
+    """Return what `open_set` may change."""
+    names = ("method", "note", "view", "pair_first", "pair_second", "query", "k", "go", *_VIEW_PARTS, *_SOURCE_PARTS)
+    return [parts[name] for name in names]
+
+
+_VIEW_PARTS = ("texts_row", *(f"{view}_{kind}" for view in VIEWS for kind in ("form", "shown")))
+_SOURCE_PARTS = ("source", "texts", "source_note", "preview", "type", "columns", "column", "label")
+
+
+def _view_updates(parts: dict[str, Any], view: str) -> dict[Any, Any]:
+    shown = {parts[f"{name}_{kind}"]: gr.Column(visible=name == view) for name in VIEWS for kind in ("form", "shown")}
+    return {parts["texts_row"]: gr.Row(visible=view != "pair"), **shown}
+
+
+def _source_updates(
+    parts: dict[str, Any],
+    source: str,
+    collection: Collection,
+    columns: list[str] | None = None,
+    chosen: tuple[str, str] | None = None,
+) -> dict[Any, Any]:
+    """Return the updates that show where the texts come from."""
+    labels = f", with {len(set(collection.labels)):,} labels" if collection.labels else ""
+    words = f"{len(collection.texts):,} different texts from {collection.name or 'a link'}{labels}."
+    column, label = chosen or ("", NO_LABEL)
+    return {
+        parts["source"]: source,
+        parts["texts"]: gr.Textbox(visible=False),
+        parts["source_note"]: notice(words, "good"),
+        parts["preview"]: gr.Textbox(value="\n".join(collection.texts[:PREVIEWED]), visible=True),
+        parts["type"]: gr.Button(visible=True),
+        parts["columns"]: gr.Row(visible=bool(columns)),
+        parts["column"]: gr.Dropdown(choices=columns or [], value=column),
+        parts["label"]: gr.Dropdown(choices=[NO_LABEL, *(columns or [])], value=label),
+    }
+
+
+def _typed_updates(parts: dict[str, Any]) -> dict[Any, Any]:
+    return {
+        parts["source"]: "",
+        parts["texts"]: gr.Textbox(visible=True),
+        parts["source_note"]: notice(""),
+        parts["preview"]: gr.Textbox(visible=False),
+        parts["type"]: gr.Button(visible=False),
+        parts["columns"]: gr.Row(visible=False),
+    }
 
 
 def _wire(context: Context, parts: dict[str, Any]) -> None:
-    def on_compare(first: str | None, second: str | None, text: str) -> dict[Any, Any]:
+    _wire_texts(context, parts)
+    _Views(context, parts).wire()
+    _wire_link(context, parts)
+
+
+def _wire_texts(context: Context, parts: dict[str, Any]) -> None:
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    outputs = [*(parts[name] for name in _SOURCE_PARTS), parts["note"]]
+
+    def show(source: str, column: str | None = None, label: str | None = None) -> dict[Any, Any]:
         try:
-            if not first or not second:
-                raise InputError("Choose two models first.")
-            texts = read_sentences(text)
-            value, rows = compare(context, first, second, texts)
+            columns = read_columns(upload_path(source, context.home))
+            if not columns:
+                raise InputError(f"`{upload_name(source, context.home)}` has no columns.", field="data")
+            chosen = guess_columns(columns) if column is None else (column, label or NO_LABEL)
+            collection = read_collection(context, "", source, *chosen)
         except Exception as error:
             return {parts["note"]: notice(sentence(error), "warning" if isinstance(error, InputError) else "error")}
-        return {parts["note"]: notice(""), parts["heatmaps"]: value, parts["pairs"]: gr.Dataframe(value=rows, visible=True)}
+        return {**_source_updates(parts, source, collection, list(columns), chosen), parts["note"]: notice("")}
 
-    parts["compare"].click(
-        on_compare,
-        [parts["first"], parts["second"], parts["texts"]],
-        [parts["note"], parts["heatmaps"], parts["pairs"]],
-        api_visibility="private",
-        concurrency_id="encoder",
+    def on_file(path: str | None) -> dict[Any, Any]:
+        if not path:
+            return {**_typed_updates(parts), parts["note"]: notice("")}
+        try:
+            token = store_upload(path, context.home)
+        except InputError as error:
+            return {parts["note"]: notice(sentence(error), "warning")}
+        return show(token)
+
+    def on_column(source: str, column: str | None, label: str | None) -> dict[Any, Any]:
+        return show(source, column, label) if source and not source.startswith(SET_PREFIX) else {parts["note"]: notice("")}
+
+    chosen = [parts["source"], parts["column"], parts["label"]]
+    parts["file"].change(on_file, [parts["file"]], outputs, **quiet)
+    parts["sample"].click(lambda: show(SAMPLE), None, outputs, **quiet)
+    parts["type"].click(lambda: {**_typed_updates(parts), parts["file"]: None}, None, [*outputs[:-1], parts["file"]], **quiet)
+    # `input` is the user's doing alone; `change` would also answer to what `show` sets.
+    parts["column"].input(on_column, chosen, outputs, **quiet)
+    parts["label"].input(on_column, chosen, outputs, **quiet)
+
+
+class _Views:
+    """Asks the encoder process and shows the answers.
+
+    Args:
+        context: The server's context.
+        parts: The page's components.
+    """
+
+    def __init__(self, context: Context, parts: dict[str, Any]) -> None:
+        self.context = context
+        self.parts = parts
+
+    def wire(self) -> None:
+        """Connect the buttons of the views, and what leads from one view to another."""
+        heavy: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": SLOTS}
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        parts, note = self.parts, self.parts["note"]
+        models = [parts["first"], parts["second"]]
+        texts = [parts["texts"], parts["source"], parts["column"], parts["label"]]
+        asked = [*models, parts["query"], parts["k"], *texts]
+        pair = [parts["pair_first"], parts["pair_second"]]
+        parts["compare"].click(self.on_compare, [*models, *texts], [note, parts["heatmaps"], parts["pairs"]], **heavy)
+        parts["pair_compare"].click(self.on_pair, [*models, *pair], [note, parts["reading"]], **heavy)
+        for event in (parts["search"].click, parts["query"].submit):
+            event(self.on_search, asked, [note, parts["results"]], **heavy)
+        parts["draw"].click(self.on_draw, [*models, parts["method"], *texts], [note, parts["map"]], **heavy)
+        parts["measure"].click(self.on_measure, [*models, *texts], [note, parts["sizes"]], **heavy)
+
+        shown = [parts[name] for name in _VIEW_PARTS]
+        parts["view"].change(self.on_view, [parts["view"]], [*shown, note], **quiet)
+        for panel in (parts["results"], parts["map"]):
+            panel.more(self.on_more, None, [parts["query"], parts["view"], *shown], **quiet).then(
+                None, None, None, js=f'() => ({OPEN_SCRIPT})("search")', api_visibility="private"
+            )
+        parts["heatmaps"].pair(self.on_read_pair, None, [*pair, parts["view"], *shown], **quiet).then(
+            None, None, None, js=f'() => ({OPEN_SCRIPT})("pair")', api_visibility="private"
+        )
+
+    def answer(
+        self,
+        first: str | None,
+        second: str | None,
+        work: Callable[[list[str], dict[str, str], Tell], Any],
+        show: Callable[[Any], dict[Any, Any]],
+    ) -> Iterator[dict[Any, Any]]:
+        """Ask in the encoder process, saying how far it is.
+
+        Args:
+            first: One model.
+            second: The other.
+            work: Asks: the models, what to call them, and where to tell how far it is.
+            show: Turns the answer into updates.
+        """
+        note = self.parts["note"]
+        try:
+            chosen = views.check_models(first, second)
+            names = views.model_names(self.context)
+            for step in follow(lambda tell: work(chosen, names, tell), names):
+                yield {note: notice(""), **show(step.value)} if isinstance(step, Done) else {note: notice(step.words, "note")}
+        except Exception as error:
+            yield {note: notice(sentence(error), "warning" if isinstance(error, InputError) else "error")}
+
+    def on_compare(self, first: str | None, second: str | None, *given: Any) -> Iterator[dict[Any, Any]]:
+        """Compare every text with every other."""
+        parts = self.parts
+
+        def show(value: tuple[dict[str, Any], list[list[Any]], str]) -> dict[Any, Any]:
+            heatmaps, rows, left_out = value
+            return {
+                parts["note"]: notice(left_out),
+                parts["heatmaps"]: heatmaps,
+                parts["pairs"]: gr.Dataframe(value=rows, visible=True),
+            }
+
+        yield from self.answer(
+            first,
+            second,
+            lambda models, names, tell: views.matrix_view(self.context, models, read_collection(self.context, *given), names, tell),
+            show,
+        )
+
+    def on_pair(self, first: str | None, second: str | None, one: str, other: str) -> Iterator[dict[Any, Any]]:
+        """Read one pair word by word."""
+        yield from self.answer(
+            first,
+            second,
+            lambda models, names, tell: views.pair_view(self.context, models, one, other, names, tell),
+            lambda value: {self.parts["reading"]: value},
+        )
+
+    def on_search(
+        self, first: str | None, second: str | None, query: str, k: float | None, *given: Any
+    ) -> Iterator[dict[Any, Any]]:
+        """Look for the texts most like a query."""
+        yield from self.answer(
+            first,
+            second,
+            lambda models, names, tell: views.search_view(
+                self.context, models, read_collection(self.context, *given), query, int(k or 10), names, tell
+            ),
+            lambda value: {self.parts["results"]: value},
+        )
+
+    def on_draw(self, first: str | None, second: str | None, method: str, *given: Any) -> Iterator[dict[Any, Any]]:
+        """Draw the maps."""
+        yield from self.answer(
+            first,
+            second,
+            lambda models, names, tell: views.map_view(
+                self.context, models, read_collection(self.context, *given), method, names, tell
+            ),
+            lambda value: {self.parts["map"]: value},
+        )
+
+    def on_measure(self, first: str | None, second: str | None, *given: Any) -> Iterator[dict[Any, Any]]:
+        """Measure what smaller vectors keep."""
+        yield from self.answer(
+            first,
+            second,
+            lambda models, names, tell: views.sizes_view(self.context, models, read_collection(self.context, *given), names, tell),
+            lambda value: {self.parts["sizes"]: value},
+        )
+
+    def on_view(self, view: str) -> dict[Any, Any]:
+        """Open a view."""
+        return {**_view_updates(self.parts, view), self.parts["note"]: notice("")}
+
+    def on_more(self, event: gr.EventData) -> dict[Any, Any]:
+        """Make a text the next query."""
+        parts = self.parts
+        return {parts["query"]: str(event.text), parts["view"]: "search", **_view_updates(parts, "search")}
+
+    def on_read_pair(self, event: gr.EventData) -> dict[Any, Any]:
+        """Take a cell of the heatmap to the view of one pair."""
+        parts = self.parts
+        pair = {parts["pair_first"]: str(event.first), parts["pair_second"]: str(event.second)}
+        return {**pair, parts["view"]: "pair", **_view_updates(parts, "pair")}
+
+
+def _wire_link(context: Context, parts: dict[str, Any]) -> None:
+    names = ("first", "second", "view", "texts", "source", "column", "label", "pair_first", "pair_second", "query", "k", "method")
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+    def on_link(*given: Any) -> dict[Any, Any]:
+        from workbench.playground import ExampleSet, save_examples
+
+        values = dict(zip(names, given, strict=True))
+        try:
+            collection = read_collection(context, values["texts"], values["source"], values["column"], values["label"])
+            examples = ExampleSet(
+                first=values["first"] or "",
+                second=values["second"] or "",
+                view=values["view"],
+                texts=collection.texts,
+                labels=collection.labels,
+                name=collection.name,
+                pair=(values["pair_first"] or "", values["pair_second"] or ""),
+                query=values["query"] or "",
+                k=int(values["k"] or 10),
+                method=values["method"] or "pca",
+            )
+            return {parts["set"]: save_examples(examples, context.home), parts["link_row"]: gr.Row(visible=True)}
+        except Exception as error:
+            return {parts["set"]: "", parts["link_note"]: notice(sentence(error), "warning")}
+
+    said = gr.Textbox(visible=False)
+    parts["link"].click(
+        on_link, [parts[name] for name in names], [parts["set"], parts["link_row"], parts["link_note"]], **quiet
+    ).then(None, [parts["set"]], [parts["link_text"], said], js=LINK_SCRIPT, api_visibility="private").then(
+        lambda words: notice(words, "good") if words else gr.skip(), [said], [parts["link_note"]], **quiet
     )

@@ -44,6 +44,15 @@ function showPair(row, column) {
     make("dt", "", pair, "Difference");
     make("dd", "", pair, `${difference < 0 ? "−" : "+"}${Math.abs(difference).toFixed(3)}`);
   }
+  const read = make("button", "wb-button", detail, "Read this pair word by word");
+  read.type = "button";
+  read.addEventListener("click", () => trigger("pair", { first: texts[row], second: texts[column] }));
+}
+
+function renderEmpty() {
+  const box = make("div", "wb-heatmaps-empty", grid);
+  make("h3", "", box, "Which texts does each model take for alike?");
+  make("p", "", box, "Press Compare: every text is held against every other, once by each model. A model that understands your domain gives texts of the same meaning a high cosine, and texts that only share words a low one.");
 }
 
 function render() {
@@ -53,7 +62,7 @@ function render() {
   grid.replaceChildren();
   detail.hidden = true;
   root.dataset.state = "empty";
-  if (!panels.length) return;
+  if (!panels.length) return renderEmpty();
   const numbers = panels.flatMap((panel) => panel.matrix.flat());
   // One scale for both, from just below the lowest cosine: many models keep all of theirs in a narrow band.
   const low = Math.floor(Math.min(...numbers, 0.9) * 10) / 10;

@@ -1,0 +1,170 @@
+"""What the views of the playground say, without a browser and without a model."""
+
+import numpy as np
+import pytest
+
+from workbench.errors import DataError, InputError
+from workbench.playground import Hit, Threshold
+from workbench.playground.process import Found
+from workbench.ui.collection import Collection
+from workbench.ui.pages import playground_views as views
+from workbench.ui.waiting import Done, Waiting, follow, stage_words
+
+
+class Encoder:
+    """Two models: `length` looks at the number of letters, `vowels` at the share of them."""
+
+    def encode(self, model, texts, tell=None):
+        rows = [[len(text), 10.0, 0.0] if model == "length" else [sum(map(text.count, "aeiou")), 1.0, len(text)] for text in texts]
+        return np.array(rows, dtype=np.float32)
+
+    def search(self, model, corpus, queries, tell=None):
+        from workbench.playground import cosines
+
+        return Found(cosines(self.encode(model, queries), self.encode(model, corpus)), 12.3, 0.001, model == "vowels")
+
+    def project(self, model, texts, method, tell=None):
+        return self.encode(model, texts)[:, :2], [0.6, 0.2] if method == "pca" else []
+
+
+class FakeContext:
+    encoder = Encoder()
+
+
+NAMES = {"length": "Length", "vowels": "Vowels"}
+MODELS = ["length", "vowels"]
+
+
+def say(model, stage):
+    pass
+
+
+def search(texts, query, k=2, models=MODELS):
+    return views.search_view(FakeContext(), models, Collection(tuple(texts)), query, k, NAMES, say)
+
+
+def test_a_search_says_how_places_differ():
+    view = search(["bbb", "aaaaaaaaaaaa", "aei"], "aeiou")
+    first, second = view["panels"]
+    assert first["title"] == "Length" and first["time"] == "3 texts encoded in 12 s, searched in under 0.01 s"
+    assert second["time"].startswith("3 texts encoded before")
+    assert [hit["text"] for hit in first["hits"]] == ["bbb", "aei"]
+    assert [hit["badge"] for hit in first["hits"]] == ["new (other: 3.)", "= same"]
+    assert "Most like “aeiou”." in view["note"]
+    first, second = search(["bbb", "aaaaaaaaaaaa", "aei"], "aeiou", k=3)["panels"]
+    assert [hit["badge"] for hit in first["hits"]] == ["▲ up 2", "= same", "▼ down 2"]
+    assert [hit["badge"] for hit in second["hits"]] == ["▲ up 2", "= same", "▼ down 2"]
+
+
+def test_a_text_is_no_neighbour_of_its_own():
+    view = search(["aeiou", "aei"], "aeiou", models=["length"])
+    (panel,) = view["panels"]
+    assert [hit["text"] for hit in panel["hits"]] == ["aei"] and panel["hits"][0]["badge"] == ""
+    assert "The text itself is left out" in view["note"]
+    assert panel["time"].startswith("2 texts"), "all of them are encoded, so that the next query finds them remembered"
+
+
+@pytest.mark.parametrize(
+    ("texts", "query", "reason"), [(["a"], "  ", "what to look for"), ([], "a", "nothing to search in"), (["a"], "a", "nothing to")]
+)
+def test_a_search_without_texts_or_query(texts, query, reason):
+    with pytest.raises(InputError, match=reason):
+        search(texts, query)
+
+
+@pytest.mark.parametrize(
+    ("hit", "badge", "change"),
+    [
+        (Hit(1, 0, "a", 0.5, 4, 3), "▲ up 3", "up"),
+        (Hit(2, 0, "a", 0.5, 1, -1), "▼ down 1", "down"),
+        (Hit(2, 0, "a", 0.5, 2, 0), "= same", "same"),
+        (Hit(2, 0, "a", 0.5, 1204, None), "new (other: 1,204.)", "new"),
+        (Hit(2, 0, "a", 0.5), "", ""),
+    ],
+)
+def test_changes_of_place_are_words(hit, badge, change):
+    row = views.hit_row(hit)
+    assert (row["badge"], row["change"], row["score"]) == (badge, change, "0.500")
+
+
+def test_maps_lie_alike_and_leave_out_what_is_too_much(monkeypatch):
+    monkeypatch.setattr(views, "MOST_POINTS", 3)
+    collection = Collection(("a", "bb", "ccc", "dddd"), ("x", "y", "x", "y"))
+    view = views.map_view(FakeContext(), MODELS, collection, "pca", NAMES, say)
+    assert view["texts"] == ["a", "bb", "ccc"] and view["labels"] == ["x", "y", "x"]
+    assert view["note"] == "The first 3 of 4 texts are drawn."
+    first, second = view["panels"]
+    assert "80%" in first["caption"] and "Turned to lie like the first" in second["caption"]
+    assert len(first["x"]) == len(first["y"]) == 3
+    with pytest.raises(InputError, match="at least three different texts, one a line; there are 2"):
+        views.map_view(FakeContext(), MODELS, Collection(("a", "b")), "pca", NAMES, say)
+
+
+def test_sizes_of_both_models():
+    texts = tuple(f"text {'a' * index}" for index in range(8))
+    view = views.sizes_view(FakeContext(), MODELS, Collection(texts), NAMES, say)
+    assert [panel["title"] for panel in view["panels"]] == ["Length", "Vowels"]
+    assert view["panels"][0]["sizes"][0] == {"width": 3, "precision": "float32", "bytes": 12, "spearman": 1.0, "neighbours": 1.0}
+    assert "7 nearest" in view["note"] and "8 texts" in view["note"]
+
+
+def test_all_pairs_of_two_models_and_what_is_left_out(monkeypatch):
+    monkeypatch.setattr(views, "MOST_SENTENCES", 2)
+    heatmaps, rows, note = views.matrix_view(FakeContext(), MODELS, Collection(("a", "bb", "c")), NAMES, say)
+    assert [panel["title"] for panel in heatmaps["panels"]] == ["Length", "Vowels"] and len(rows) == 1
+    assert note == "The first 2 of 3 texts are compared."
+    with pytest.raises(InputError, match="at least two different texts, one a line; there is 1"):
+        views.matrix_view(FakeContext(), MODELS, Collection(("a",)), NAMES, say)
+
+
+@pytest.mark.parametrize(
+    ("cosine", "value", "words"),
+    [(0.72, 0.71, "Above the run's threshold 0.71: counts"), (0.7, 0.71, "does not count"), (0.9, None, "no threshold")],
+)
+def test_a_threshold_in_words(cosine, value, words):
+    assert words in views.verdict_words(cosine, Threshold(value, ""))
+
+
+def test_two_models_have_to_be_chosen():
+    assert views.check_models("a", "a") == ["a"]
+    with pytest.raises(InputError, match="Choose two models"):
+        views.check_models("a", None)
+
+
+def test_work_is_followed_in_words_to_its_end():
+    def work(tell):
+        tell("m", {"stage": "loading"})
+        return 7
+
+    steps = list(follow(work, {"m": "Model"}))
+    assert steps[-1] == Done(7)
+    assert [step.words for step in steps[:-1]] in ([], ["Loading Model …"])
+
+
+def test_what_goes_wrong_in_the_work_goes_wrong_here():
+    def work(tell):
+        raise DataError("no words", "texts")
+
+    with pytest.raises(DataError, match="no words"):
+        list(follow(work, {}))
+
+
+def test_news_reaches_whoever_waits():
+    import threading
+
+    go_on = threading.Event()
+
+    def work(tell):
+        tell("m", {"stage": "encoding", "done": 256, "total": 10_000})
+        go_on.wait(30)
+
+    steps = follow(work, {})
+    assert next(steps) == Waiting("m: 256 of 10,000 texts are encoded …")
+    go_on.set()
+    assert next(steps) == Done(None)
+
+
+@pytest.mark.parametrize("stage", ["starting", "waiting", "loading", "projecting", "something new"])
+def test_every_stage_has_words(stage):
+    words = stage_words("Model", {"stage": stage})
+    assert words.endswith("…") and len(words) > 8

@@ -1,0 +1,68 @@
+// A pair of texts as each model reads it. All text goes through textContent.
+const root = element.querySelector(".wb-reading");
+
+function make(tag, className, parent, text) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  if (parent) parent.append(node);
+  return node;
+}
+
+const signed = (number) => `${number < 0 ? "−" : "+"}${Math.abs(number).toFixed(2)}`;
+const plain = (number) => `${number < 0 ? "−" : ""}${Math.abs(number).toFixed(3)}`;
+
+function renderEmpty() {
+  const box = make("div", "wb-teach", root);
+  make("h3", "", box, "How alike are two texts?");
+  make("p", "", box, "Press Compare: both models give the pair a cosine, from about 0 (nothing in common) to 1 (the same), and each word shows what it adds or takes away. A run that held out scored or labelled pairs also says from which cosine on two texts count as a match.");
+}
+
+function renderScale(parent, panel) {
+  const scale = make("div", "wb-scale", parent);
+  scale.setAttribute("aria-hidden", "true"); // the same is said in words
+  const at = (cosine) => `${Math.max(0, Math.min(1, cosine)) * 100}%`;
+  make("div", "wb-scale-fill", scale).style.width = at(panel.cosine);
+  if (panel.threshold !== null) make("div", "wb-scale-mark", scale).style.left = at(panel.threshold);
+}
+
+function renderWords(parent, side, index, largest) {
+  const line = make("p", "wb-words", parent);
+  make("span", "wb-words-name", line, index === 0 ? "First text" : "Second text");
+  side.words.forEach((word, position) => {
+    const score = side.scores[position];
+    const node = make("span", "wb-word", line);
+    node.dataset.sign = score < 0 ? "minus" : "plus";
+    if (side.special[position]) node.dataset.special = "yes";
+    node.style.setProperty("--strength", `${Math.round((Math.abs(score) / largest) * 70)}%`);
+    make("span", "wb-word-text", node, word);
+    make("span", "wb-word-score", node, signed(score));
+  });
+  if (side.cut) make("span", "wb-subdued", line, "the model reads no further: the text is longer than its max_seq_length");
+}
+
+function render() {
+  root.replaceChildren();
+  const panels = (props.value && props.value.panels) || [];
+  root.dataset.state = panels.length ? "ready" : "empty";
+  if (!panels.length) return renderEmpty();
+  const sameMethod = panels.every((panel) => panel.exact === panels[0].exact);
+  const strongest = (some) => Math.max(1e-6, ...some.flatMap((panel) => panel.sides.flatMap((side) => side.scores.map(Math.abs))));
+  const grid = make("div", "wb-two", root);
+  for (const panel of panels) {
+    const card = make("article", "wb-card-plain", grid);
+    make("h3", "", card, panel.title);
+    const line = make("p", "wb-cosine", card);
+    make("span", "wb-subdued", line, "Cosine ");
+    make("strong", "", line, plain(panel.cosine));
+    renderScale(card, panel);
+    make("p", "wb-decision", card, panel.verdict);
+    make("p", "wb-subdued", card, panel.source);
+    make("h4", "", card, "Where it comes from");
+    panel.sides.forEach((side, index) => renderWords(card, side, index, strongest(sameMethod ? panels : [panel])));
+    make("p", "wb-subdued", card, panel.method);
+  }
+}
+
+watch("value", render);
+render();
