@@ -135,7 +135,7 @@ def open_parts(recipe: Recipe, home: Path) -> Parts:
     test_rows = None if "test" not in given else np.arange(len(given["test"]))
     if any(fractions):
         split = _split(stored, ids, places, fractions, config.seed, recipe.allow_leaking_split)
-        whole_split = replace(split, **{name: places[getattr(split, name)] for name in ("train", "validation", "test")})
+        whole_split = replace(split, train=places[split.train], validation=places[split.validation], test=places[split.test])
         method, leaking, dropped = split.method, split.leaking, dropped + split.dropped
         notes.append("Split: " + describe_split(split, random_leak_share(ids, len(split.test), config.seed)))
         train = table.select(split.train)
@@ -253,8 +253,9 @@ def _split(stored: StoredDataset, ids: Rows, places: Rows, fractions: tuple[floa
     kept = stored.kept_split(fractions, seed)
     if kept is None:
         return split_rows(ids, fractions[0], fractions[1], seed, allow_leaking)
-    rows = {name: np.flatnonzero(np.isin(places, getattr(kept, name))) for name in ("train", "validation", "test")}
-    return replace(kept, **rows, dropped=len(places) - sum(map(len, rows.values())))
+    train, validation, test = (np.flatnonzero(np.isin(places, rows)) for rows in (kept.train, kept.validation, kept.test))
+    left_out = len(places) - len(train) - len(validation) - len(test)
+    return Split(train, validation, test, kept.method, left_out, kept.leaking)
 
 
 def _shared(table: Any, held_out: Any, roles: tuple[str, ...]) -> NDArray[np.bool_]:

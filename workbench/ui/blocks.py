@@ -108,6 +108,7 @@ class _Page:
         self.train["live"].state(guarded(self.on_flow), None, flow, **quiet)
         self.train["live"].compare(self.on_try, models, [self.tabs, *models], **quiet)
         self.runs["show"].click(self.on_show, [self.runs["selected"]], [self.tabs, self.train["live"]], **quiet)
+        self.runs["retrained"].then(guarded(self.on_flow), None, flow, **quiet)
         self.runs["deleted"].then(guarded(self.on_flow), None, flow, **quiet)
 
     def on_open(self, tab: str | None) -> Any:
