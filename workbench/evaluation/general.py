@@ -25,7 +25,7 @@ class GeneralCheck:
     """Tuned against base on general sentences.
 
     Attributes:
-        outcome: `kept`, `lost`, `gained`, `unclear` or `not_checked`.
+        outcome: `kept`, `lost`, `gained`, `unclear`, `little` (the base had hardly any) or `not_checked`.
         before: The base's rank correlation, None where it was not measured.
         after: The tuned model's.
         difference: after - before.
@@ -92,8 +92,7 @@ def check_general(before: Evaluation, after: Evaluation, seed: int = 0) -> Gener
         f"{before.value:.3f} to {after.value:.3f} ({difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f})"
     )
     if before.value < LEAST_ABILITY and high >= 0:
-        sentence = f"Little to lose: the base itself hardly follows general English; {moved}."
-        return GeneralCheck("gained" if low > 0 else "unclear", *numbers, sentence)
+        return GeneralCheck("little", *numbers, f"Little to lose: the base itself hardly follows general English; {moved}.")
     if high < 0:
         return GeneralCheck("lost", *numbers, f"General ability was lost: {moved}.")
     if low > 0:

@@ -81,7 +81,7 @@ class _Page:
         blocks.load(guarded(self.on_flow), None, flow, **quiet)
         blocks.load(guarded(self.on_data), None, data, **quiet)
         blocks.load(guarded(self.on_train), None, form, **quiet).then(guarded(self.on_plan), None, plan, **quiet)
-        blocks.load(guarded(self.on_runs), [self.runs["selected"]], [*listed, timer], **quiet)
+        blocks.load(guarded(self.on_runs), None, [*listed, timer], **quiet)
         blocks.load(guarded(self.on_models), models, models, **quiet)
 
         for name, tab in by_name.items():
@@ -92,7 +92,7 @@ class _Page:
         by_name["data"].select(guarded(self.on_data), None, data, **quiet)
         # Only the sentence: loading the form again could overwrite what the user has just begun to type.
         by_name["train"].select(guarded(self.on_plan), None, plan, **quiet)
-        by_name["runs"].select(guarded(self.on_runs), [self.runs["selected"]], [*listed, timer], **quiet)
+        by_name["runs"].select(guarded(self.on_runs), None, [*listed, timer], **quiet)
         by_name["playground"].select(guarded(self.on_models), models, models, **quiet)
 
         start.click(guarded(self.on_quick_start), None, [self.tabs, self.train["live"], self.flow], api_visibility="private").then(
@@ -137,9 +137,9 @@ class _Page:
         """Say what Start would do."""
         return describe_plan(self.context, load_draft(self.context.home))
 
-    def on_runs(self, selected: str | None) -> dict[Any, Any]:
+    def on_runs(self) -> dict[Any, Any]:
         """Show the history, and keep it fresh while the tab is open."""
-        return {**list_view(self.context, self.runs, selected), self.runs["timer"]: gr.Timer(active=True)}
+        return {**list_view(self.context, self.runs, keep=True), self.runs["timer"]: gr.Timer(active=True)}
 
     def on_models(self, first: str | None, second: str | None) -> dict[Any, Any]:
         """Show the models to choose from."""

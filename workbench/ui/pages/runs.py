@@ -98,26 +98,26 @@ def create_runs_page(context: Context) -> dict[str, Any]:
     return parts
 
 
-def list_view(context: Context, parts: dict[str, Any], selected: str | None = None) -> dict[Any, Any]:
+def list_view(context: Context, parts: dict[str, Any], selected: str | None = None, keep: bool = False) -> dict[Any, Any]:
     """Return the updates that show the history.
 
     Args:
         context: The server's context.
         parts: The page's components.
-        selected: The run that stays selected, None for none.
+        selected: The run that is selected then, None for none.
+        keep: Whether to leave alone what is selected; it may have changed since the browser asked.
     """
     from workbench.runs import list_runs
 
     runs = list_runs(context.home)
     ids = {run.run_id for run in runs}
+    chosen: dict[str, Any] = {} if keep else {"value": selected if selected in ids else None}
     return {
         parts["empty"]: notice(
             "" if runs else "No run yet. Every run you start is listed here and stays until you delete it.",
         ),
         parts["table"]: gr.Dataframe(value=run_rows(runs, dataset_names(context)), visible=bool(runs)),
-        parts["selected"]: gr.Dropdown(
-            choices=[(run_label(run), run.run_id) for run in runs], value=selected if selected in ids else None, visible=bool(runs)
-        ),
+        parts["selected"]: gr.Dropdown(choices=[(run_label(run), run.run_id) for run in runs], visible=bool(runs), **chosen),
         parts["refresh"]: gr.Button(visible=bool(runs)),
     }
 
@@ -213,13 +213,13 @@ class _Handlers:
         run_id = str(event.run_id)
         return {**list_view(self.context, self.parts, run_id), **details_view(self.context, self.parts, run_id)}
 
-    def on_retrained(self, selected: str | None) -> dict[Any, Any]:
+    def on_retrained(self) -> dict[Any, Any]:
         """List the run that was just queued; the one whose errors are on show stays open."""
-        return list_view(self.context, self.parts, selected)
+        return list_view(self.context, self.parts, keep=True)
 
-    def on_refresh(self, run_id: str | None) -> dict[Any, Any]:
+    def on_refresh(self) -> dict[Any, Any]:
         """Show what has changed since."""
-        return list_view(self.context, self.parts, run_id)
+        return list_view(self.context, self.parts, keep=True)
 
     def on_stop(self, run_id: str, keep: str) -> dict[Any, Any]:
         """Ask the run to stop."""
@@ -286,10 +286,10 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
     selected = parts["selected"]
     parts["table"].select(guarded(handlers.on_row), None, [selected, *details], **quiet)
     selected.input(guarded(handlers.on_selected), [selected], details, **quiet)
-    parts["refresh"].click(guarded(handlers.on_refresh), [selected], listed, **quiet)
-    parts["timer"].tick(guarded(handlers.on_refresh), [selected], listed, **quiet)
+    parts["refresh"].click(guarded(handlers.on_refresh), None, listed, **quiet)
+    parts["timer"].tick(guarded(handlers.on_refresh), None, listed, **quiet)
     parts["outcome"].open(guarded(handlers.on_linked), None, [*listed, *details], **quiet)
-    parts["retrained"] = parts["outcome"].retrained(guarded(handlers.on_retrained), [selected], listed, **quiet)
+    parts["retrained"] = parts["outcome"].retrained(guarded(handlers.on_retrained), None, listed, **quiet)
     parts["stop"].click(guarded(handlers.on_stop), [selected, parts["keep"]], [*listed, *details], **quiet)
     parts["rename"].click(guarded(handlers.on_rename), [selected, parts["new_name"]], [*listed, *details], **quiet)
     parts["delete"].click(guarded(handlers.on_delete), [selected], [parts["confirm"], parts["confirm_text"]], **quiet)

@@ -13,6 +13,7 @@ const GENERAL = {
   gained: ["General ability gained", "good"],
   lost: ["General ability lost", "bad"],
   unclear: ["General ability: cannot be told", "plain"],
+  little: ["Little general ability to lose", "plain"],
   not_checked: ["General ability not checked", "plain"],
 };
 const ACTIONS = [["", "leave as it is"], ["fix", "fix"], ["drop", "drop the row"], ["review", "keep for review"]];
@@ -64,17 +65,16 @@ function drawInterval(parent, difference, [low, high]) {
   box.setAttribute("role", "img");
   box.setAttribute("aria-label", `Difference ${signed(difference)}, 95 % interval ${signed(low)} to ${signed(high)}; zero means no difference.`);
   const track = make("div", "wb-interval-track", box);
-  make("div", "wb-interval-zero", track).style.left = place(0);
+  const zero = make("div", "wb-interval-zero", track);
+  zero.style.left = place(0);
+  make("span", "", zero, "0");
   const bar = make("div", "wb-interval-bar", track);
   bar.style.left = place(low);
   bar.style.width = `calc(${place(high)} - ${place(low)})`;
   make("div", "wb-interval-dot", track).style.left = place(difference);
   const labels = make("div", "wb-interval-labels", box);
-  const ends = [[low, "low", signed(low)], [high, "high", signed(high)]];
-  // The label of zero gives way where it would stand on another one.
-  const near = ends.some(([value]) => Math.abs(value) < (right - left) * 0.22);
-  for (const [value, edge, text] of near ? ends : [...ends, [0, "zero", "0, no difference"]]) {
-    const label = make("span", "", labels, text);
+  for (const [value, edge] of [[low, "low"], [high, "high"]]) {
+    const label = make("span", "", labels, signed(value));
     label.style.left = place(value);
     label.dataset.edge = edge;
   }
