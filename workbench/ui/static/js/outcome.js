@@ -17,7 +17,7 @@ const GENERAL = {
   not_checked: ["General ability not checked", "plain"],
 };
 const ACTIONS = [["", "leave as it is"], ["fix", "fix"], ["drop", "drop the row"], ["review", "keep for review"]];
-const NAMES = { cosine: "cosine", positive_cosine: "cosine with the right text", negative_cosine: "with the wrong one", margin: "margin", rank: "rank", predicted: "says", error: "error" };
+const NAMES = { positive_cosine: "right", negative_cosine: "wrong", predicted: "says" };
 
 function make(tag, className, parent, text) {
   const node = document.createElement(tag);
@@ -73,8 +73,11 @@ function drawInterval(parent, difference, [low, high]) {
   bar.style.width = `calc(${place(high)} - ${place(low)})`;
   make("div", "wb-interval-dot", track).style.left = place(difference);
   const labels = make("div", "wb-interval-labels", box);
-  for (const [value, edge] of [[low, "low"], [high, "high"]]) {
-    const label = make("span", "", labels, signed(value));
+  // Under a short bar the two labels would stand on each other.
+  const short = high - low < 0.35 * (right - left);
+  const found = short ? [[difference, "both", `${signed(low)} to ${signed(high)}`]] : [[low, "low", signed(low)], [high, "high", signed(high)]];
+  for (const [value, edge, text] of found) {
+    const label = make("span", "", labels, text);
     label.style.left = place(value);
     label.dataset.edge = edge;
   }
@@ -127,10 +130,13 @@ function drawLinks({ parent, children }) {
 
 const colour = (variable, fallback) => getComputedStyle(root).getPropertyValue(variable).trim() || fallback;
 
-function plot(parent, title, traces, xTitle, yTitle, shapes, extra) {
+function makeBox(parent, title) {
   const figure = make("figure", "", parent);
   make("figcaption", "", figure, title);
-  const node = make("div", "wb-oc-plot", figure);
+  return make("div", "wb-oc-plot", figure);
+}
+
+function plot(node, traces, xTitle, yTitle, shapes, extra) {
   const grid = colour("--border-color-primary", "#ddd");
   const axis = { gridcolor: grid, linecolor: grid, zeroline: false, automargin: true, fixedrange: true };
   Plotly.newPlot(
@@ -174,7 +180,13 @@ function drawSpread(calibration) {
     return counts.map((value) => value / total);
   };
   const highest = Math.max(...distribution.groups.flatMap((group) => [...share(group.base), ...share(group.tuned)]));
-  for (const [side, title] of [["base", "Base"], ["tuned", "Tuned"]]) {
+  // All boxes first: a plot takes the width its box has when it is drawn.
+  const sides = [["base", "Base"], ["tuned", "Tuned"]].map(([side, title]) => {
+    const at = threshold && threshold[side].value;
+    return [side, at, makeBox(charts, finite(at) ? `${title}, threshold ${fixed(at, 2)}` : title)];
+  });
+  const curveBox = reliability.tuned.length ? makeBox(charts, "Calibration: does the cosine say the score?") : null;
+  for (const [side, at, box] of sides) {
     const traces = distribution.groups.map((group, index) => ({
       x,
       y: share(group[side]),
@@ -185,11 +197,10 @@ function drawSpread(calibration) {
       line: { shape: "hvh", width: 1.5, color: palette[index % palette.length] },
       hovertemplate: "%{y:.0%} near cosine %{x:.2f}<extra></extra>",
     }));
-    const at = threshold && threshold[side].value;
     const shapes = finite(at) ? [{ type: "line", x0: at, x1: at, y0: 0, y1: 1, yref: "paper", line: { color: colour("--body-text-color", "#222"), width: 1.5, dash: "dot" } }] : [];
-    plot(charts, finite(at) ? `${title}, threshold ${fixed(at, 2)}` : title, traces, "cosine", "share of the group", shapes, { x: {}, y: { tickformat: ".0%", range: [0, highest * 1.05] } });
+    plot(box, traces, "cosine", "share of the group", shapes, { x: {}, y: { tickformat: ".0%", range: [0, highest * 1.05] } });
   }
-  if (reliability.tuned.length) {
+  if (curveBox) {
     const curve = (points, name, line) => ({
       x: points.map((point) => point.cosine),
       y: points.map((point) => point.target),
@@ -202,7 +213,7 @@ function drawSpread(calibration) {
     });
     const diagonal = { type: "line", x0: 0, y0: 0, x1: 1, y1: 1, line: { color: muted, width: 1, dash: "dot" } };
     const target = table && table.label === "label" ? "share of matches" : "mean score (0 to 1)";
-    plot(charts, "Calibration: does the cosine say the score?", [curve(reliability.base, "base", muted), curve(reliability.tuned, "tuned", accent)], "mean cosine of a tenth of the pairs", target, [diagonal], { x: {}, y: { range: [-0.05, 1.05] } });
+    plot(curveBox, [curve(reliability.base, "base", muted), curve(reliability.tuned, "tuned", accent)], "mean cosine of a tenth of the pairs", target, [diagonal], { x: {}, y: { range: [-0.05, 1.05] } });
   }
   if (threshold) drawThreshold(threshold);
 }
@@ -334,6 +345,7 @@ function fillSide(cell, row, side) {
   for (const name of table.columns) {
     const value = row[side][name];
     const words = NAMES[name] || name;
+    if (name === "error" && "margin" in row[side]) continue; // the margin the other way round
     if (name === "error") make("span", "wb-oc-small", cell, `error ${fixed(value, 2)}`);
     else if (name === "cosine" && table.columns[0] === "cosine") make("span", "", cell, shown(value));
     else make("span", "wb-oc-small", cell, `${words} ${shown(value)}`);
