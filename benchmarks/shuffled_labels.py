@@ -16,7 +16,7 @@ import platform
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,37 +107,43 @@ def shuffled_run(seed: int, base: Path, folder: Path) -> dict[str, Any]:
     return dict(run_training(recipe, parts, folder, folder, SilentListener()).verdict)
 
 
-def measure(runs: int, folder: Path) -> dict[str, Any]:
-    """Return the verdicts of some runs and how often each outcome came up."""
+def measure(runs: int, folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the verdict of one run after the other."""
     first, second, _ = read_sample()
     base = write_tiny_encoder(folder / "tiny", [*first, *second])
-    verdicts = []
     for seed in range(runs):
         verdict = shuffled_run(seed, base, folder / f"run-{seed}")
-        verdicts.append(
-            {"seed": seed, **{key: verdict[key] for key in ("outcome", "before", "after", "difference", "interval", "rows")}}
-        )
+        yield {"seed": seed, **{key: verdict[key] for key in ("outcome", "before", "after", "difference", "interval", "rows")}}
+
+
+def summary(verdicts: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """Return the verdicts with how often each outcome came up."""
     return {
-        "runs": runs,
+        "runs": len(verdicts),
         "outcomes": dict(Counter(verdict["outcome"] for verdict in verdicts)),
-        "allowed_better": ALLOWED,
+        "allowed_better_of_100": ALLOWED,
         "settings": SETTINGS,
+        "seconds": round(seconds, 1),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
         "verdicts": verdicts,
     }
 
 
 def main() -> None:
-    """Measure, print the counts and write the file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Measure, print the counts and write the file, anew after every run."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
     options = parser.parse_args()
     started = time.perf_counter()
+    verdicts: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(options.runs, Path(folder))
-    found |= {"seconds": round(time.perf_counter() - started, 1), "python": platform.python_version(), "torch": torch.__version__}
-    options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(f"{found['outcomes']} in {found['seconds']} s; better may come up at most {ALLOWED} times in 100")
+        for verdict in measure(options.runs, Path(folder)):
+            verdicts.append(verdict)
+            found = summary(verdicts, time.perf_counter() - started)
+            options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            print(f"{found['runs']} runs: {found['outcomes']}; better may come up at most {ALLOWED} times in 100", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Where there is nothing to learn, the verdict rarely says "better"."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from benchmarks.shuffled_labels import ALLOWED, measure
 
 @pytest.mark.slow
 def test_shuffled_labels_are_called_better_in_at_most_5_of_100_runs(tmp_path: Path) -> None:
-    found = measure(100, tmp_path)
-    assert found["outcomes"].get("better", 0) <= ALLOWED, found["outcomes"]
-    assert all(verdict["outcome"] != "not_judged" for verdict in found["verdicts"])
-    moved = [verdict for verdict in found["verdicts"] if abs(verdict["difference"]) > 0.01]
+    verdicts = list(measure(100, tmp_path))
+    outcomes = [verdict["outcome"] for verdict in verdicts]
+    assert outcomes.count("better") <= ALLOWED, Counter(outcomes)
+    assert "not_judged" not in outcomes
+    moved = [verdict for verdict in verdicts if abs(verdict["difference"]) > 0.01]
     assert len(moved) > 50, "the runs do train: most of them move the model"
