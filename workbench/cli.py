@@ -559,11 +559,10 @@ def _runs(options: argparse.Namespace) -> Answer:
 
 
 def _errors(options: argparse.Namespace) -> Answer:
-    from workbench.runs import read_errors
-    from workbench.runs.corrections import errors_header, errors_records, write_table
+    from workbench.runs import read_errors, write_table
 
     table = read_errors(options.run_id, options.home_folder)
-    header, records = errors_header(table), errors_records(table, options.sort)
+    header, *records = table.records(options.sort)
     answer: dict[str, Any] = {"run_id": options.run_id, "kind": table.kind, "rows": len(records), "error": table.error_words}
     if options.csv:
         with Path(options.csv).open("w", encoding="utf-8", newline="") as stream:
@@ -585,8 +584,7 @@ def _short(cell: Any) -> str:
 
 
 def _fix(options: argparse.Namespace) -> Answer:
-    from workbench.runs import correct_rows
-    from workbench.runs.corrections import read_fixes
+    from workbench.runs import correct_rows, read_fixes
 
     if options.fixes is None:
         raise InputError("`runs fix` needs `--fixes FILE`, a CSV file with the columns row, action and value.", field="fixes")

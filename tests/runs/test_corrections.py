@@ -9,8 +9,19 @@ from tests.finished import finish, read_jsonl, scored_run, write_rows
 from workbench.data import open_dataset, open_parts
 from workbench.errors import InputError, RunError
 from workbench.recipe import KINDS, Recipe, TrainingConfig
-from workbench.runs import correct_rows, delete_run, get_run, list_runs, read_errors, read_outcome, retrain
-from workbench.runs.corrections import errors_header, errors_records, metrics_records, read_corrections, read_fixes, write_table
+from workbench.runs import (
+    correct_rows,
+    delete_run,
+    get_run,
+    list_runs,
+    metrics_records,
+    read_errors,
+    read_fixes,
+    read_outcome,
+    retrain,
+    write_table,
+)
+from workbench.runs.corrections import read_corrections
 
 TRAINING = TrainingConfig(max_steps=2, batch_size=8, device="cpu", test_fraction=0.4, validation_fraction=0.2)
 
@@ -193,7 +204,7 @@ def test_a_table_goes_out_as_csv_and_comes_back_as_fixes(run, home, tmp_path):
     path = tmp_path / "errors.csv"
     table = read_errors(run.run_id, home)
     with path.open("w", encoding="utf-8", newline="") as stream:
-        write_table(stream, [errors_header(table), *errors_records(table)])
+        write_table(stream, table.records())
     with path.open(encoding="utf-8", newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert numbers(table.ordered("tuned")) == [int(line["row"]) for line in lines]

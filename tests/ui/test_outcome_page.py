@@ -57,7 +57,8 @@ def test_the_verdict_is_seen_with_its_parts(open_tab, run, home):
 
 
 @pytest.mark.usefixtures("navigates")
-def test_a_label_is_fixed_a_row_dropped_and_a_linked_run_queued(open_tab, run, home):
+def test_a_label_is_fixed_a_row_dropped_and_a_linked_run_queued(open_tab, run, home, watch):
+    watch.allowed.append("404 (Not Found)")  # how the server answers a score that cannot be
     first, second, third = (found["row"] for found in read_errors(run.run_id, home).ordered("tuned")[:3])
     page = open_tab("Runs")
     outcome = show(page)

@@ -15,7 +15,7 @@ from workbench.evaluation.verdict import bootstrap_interval
 GENERAL_PAIRS = Path(__file__).parent / "general_pairs.csv"
 HIGHEST_SCORE = 5.0
 TOLERANCE = 0.05
-"""A loss of rank correlation that may be overlooked; it is about half the width of the interval on these few pairs."""
+"""A loss of rank correlation that may be overlooked."""
 LEAST_ABILITY = 0.3
 """Below this rank correlation a base has no general ability worth speaking of."""
 

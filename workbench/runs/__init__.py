@@ -8,6 +8,7 @@ from workbench._lazy import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
+        "ERROR_ORDERS": "workbench.runs.corrections",
         "ErrorTable": "workbench.runs.corrections",
         "Run": "workbench.runs.run",
         "RunResult": "workbench.runs.following",
@@ -18,9 +19,11 @@ __getattr__, __dir__, __all__ = lazy_names(
         "get_run": "workbench.runs.history",
         "is_run_id": "workbench.runs.run",
         "list_runs": "workbench.runs.history",
+        "metrics_records": "workbench.runs.corrections",
         "program_of_recipe": "workbench.runs.program",
         "program_of_run": "workbench.runs.program",
         "read_errors": "workbench.runs.corrections",
+        "read_fixes": "workbench.runs.corrections",
         "read_live": "workbench.runs.live",
         "read_outcome": "workbench.runs.outcome",
         "read_series": "workbench.runs.live",
@@ -30,5 +33,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "retrain": "workbench.runs.corrections",
         "submit": "workbench.runs.submission",
         "train": "workbench.runs.following",
+        "write_table": "workbench.runs.corrections",
     },
 )

@@ -28,7 +28,7 @@ TEST_ROWS = Path("evaluations") / "test_rows.jsonl"
 ACTIONS = ("fix", "drop", "review")
 """Give the row another score or label; leave it out; keep it, and look at it later."""
 
-ORDERS: Mapping[str, str] = {
+ERROR_ORDERS: Mapping[str, str] = {
     "tuned": "largest error of the tuned model",
     "worse": "got worse most",
     "better": "got better most",
@@ -61,12 +61,14 @@ class ErrorTable:
         rows: As the run wrote them, with `value` (score on the scale of the file, label or class, as text; empty for
             other kinds), `change` (error of the tuned model minus that of the base) and `mark` (a correction as a dict, or None).
         error_words: What the error measures.
+        classes: Names of the classes, as the training data number them; empty for other kinds.
     """
 
     kind: str
     dataset: StoredDataset | None
     rows: Sequence[Mapping[str, Any]]
     error_words: str
+    classes: tuple[str, ...] = ()
 
     @property
     def fixable(self) -> bool:
@@ -74,12 +76,19 @@ class ErrorTable:
         return KINDS[self.kind].label is not None
 
     @property
+    def choices(self) -> list[str]:
+        """The labels a row may have; empty for scores, and for rows without any."""
+        if self.kind == "labelled_pairs":
+            return ["0", "1"]
+        return sorted({*self.classes, *(row["value"] for row in self.rows)}) if self.kind == "class_pairs" else []
+
+    @property
     def columns(self) -> list[str]:
         """What a model says of a row, the error last."""
         return [name for name in self.rows[0]["tuned"] if name != "error"] + ["error"] if self.rows else []
 
     def ordered(self, order: str, marked: bool = False) -> list[Mapping[str, Any]]:
-        """Return the rows in one of `ORDERS`.
+        """Return the rows in one of `ERROR_ORDERS`.
 
         Args:
             order: Which.
@@ -88,8 +97,8 @@ class ErrorTable:
         Raises:
             InputError: If there is no such order.
         """
-        if order not in ORDERS:
-            raise InputError(f"`sort` must be one of {', '.join(ORDERS)}, got {order!r}.", field="sort")
+        if order not in ERROR_ORDERS:
+            raise InputError(f"`sort` must be one of {', '.join(ERROR_ORDERS)}, got {order!r}.", field="sort")
         keys = {
             "tuned": lambda row: (-row["tuned"]["error"], -row["change"], row["row"]),
             "worse": lambda row: (-row["change"], row["row"]),
@@ -97,6 +106,27 @@ class ErrorTable:
             "row": lambda row: (row["row"],),
         }
         return sorted((row for row in self.rows if row["mark"] or not marked), key=keys[order])
+
+    def records(self, order: str = "tuned") -> list[list[Any]]:
+        """Return the table as records, the header first.
+
+        The last two columns, `action` and `value`, are the corrections and may be filled in by hand.
+
+        Args:
+            order: One of `ERROR_ORDERS`.
+        """
+        kind = KINDS[self.kind]
+        names = [(side, name) for name in self.columns for side in ("base", "tuned")]
+        label = [kind.label] if kind.label else []
+        records: list[list[Any]] = [
+            ["row", *kind.texts, *label, *(f"{side}_{name}" for side, name in names), "change", "action", "value"]
+        ]
+        for row in self.ordered(order):
+            mark = row["mark"] or {"action": "", "value": None}
+            texts, value = [row[role] for role in kind.texts], [row["value"]] if label else []
+            both = [row[side][name] for side, name in names]
+            records.append([row["row"], *texts, *value, *both, row["change"], mark["action"], mark["value"] or ""])
+        return records
 
 
 def read_errors(run_id: str, home: Path) -> ErrorTable:
@@ -126,7 +156,7 @@ def read_errors(run_id: str, home: Path) -> ErrorTable:
                 row[side]["predicted"] = _class_name(row[side]["predicted"], classes)
         row["change"] = round(row["tuned"]["error"] - row["base"]["error"], 6)
         row["mark"] = None if mark is None else {"action": mark.action, "value": mark.value}
-    return ErrorTable(kind, dataset, rows, ERROR_WORDS[kind])
+    return ErrorTable(kind, dataset, rows, ERROR_WORDS[kind], classes if kind == "class_pairs" else ())
 
 
 def _why_none(run: Run) -> str:
@@ -219,17 +249,10 @@ def _checked(table: ErrorTable, row: int, value: str | None) -> str:
         if number is None or not low <= number <= high:
             raise InputError(f"Row {row}: the score must be a number from {low:g} to {high:g}, got {text!r}.", field="value")
         return f"{number:g}"
-    allowed = choices(table)
+    allowed = table.choices
     if text not in allowed:
         raise InputError(f"Row {row}: the label must be one of {', '.join(allowed)}, got {text!r}.", field="value")
     return text
-
-
-def choices(table: ErrorTable) -> list[str]:
-    """Return the labels a row of the table may have; empty for scores and for rows without any."""
-    if table.kind == "labelled_pairs":
-        return ["0", "1"]
-    return sorted({row["value"] for row in table.rows}) if table.kind == "class_pairs" else []
 
 
 def retrain(run_id: str, home: Path, start: bool = True) -> Run:
@@ -289,26 +312,6 @@ def linked_runs(run_id: str, runs: Iterable[Run]) -> list[Run]:
 
 
 # --- tables as CSV -------------------------------------------------------------------------------------------------------
-
-
-def errors_header(table: ErrorTable) -> list[str]:
-    """Return the columns of the error table as CSV."""
-    kind = KINDS[table.kind]
-    both = [f"{side}_{name}" for name in table.columns for side in ("base", "tuned")]
-    return ["row", *kind.texts, *([kind.label] if kind.label else []), *both, "change", "action", "value"]
-
-
-def errors_records(table: ErrorTable, order: str = "tuned") -> list[list[Any]]:
-    """Return the rows of the error table as CSV; `action` and `value` are the corrections and may be filled in by hand."""
-    kind = KINDS[table.kind]
-    records = []
-    for row in table.ordered(order):
-        mark = row["mark"] or {"action": "", "value": ""}
-        both = [row[side][name] for name in table.columns for side in ("base", "tuned")]
-        value = [row["value"]] if kind.label else []
-        texts = [row[role] for role in kind.texts]
-        records.append([row["row"], *texts, *value, *both, row["change"], mark["action"], mark["value"] or ""])
-    return records
 
 
 def metrics_records(run: Run) -> list[list[Any]]:

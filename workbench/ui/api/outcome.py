@@ -64,15 +64,12 @@ def create_outcome_routes(context: Context) -> APIRouter:
     @router.get("/errors.csv")
     def errors_csv(run_id: str, sort: str = "tuned") -> Response:
         from workbench.runs import read_errors
-        from workbench.runs.corrections import errors_header, errors_records
 
-        table = read_errors(run_id, home)
-        return _csv([errors_header(table), *errors_records(table, sort)], f"errors-{run_id}.csv")
+        return _csv(read_errors(run_id, home).records(sort), f"errors-{run_id}.csv")
 
     @router.get("/metrics.csv")
     def metrics_csv(run_id: str) -> Response:
-        from workbench.runs import get_run
-        from workbench.runs.corrections import metrics_records
+        from workbench.runs import get_run, metrics_records
 
         return _csv(metrics_records(get_run(run_id, home)), f"metrics-{run_id}.csv")
 
@@ -81,7 +78,7 @@ def create_outcome_routes(context: Context) -> APIRouter:
 
 def _facts(table: Any) -> dict[str, Any]:
     from workbench.recipe import KINDS
-    from workbench.runs.corrections import ORDERS, choices
+    from workbench.runs import ERROR_ORDERS
 
     marks = [row["mark"]["action"] for row in table.rows if row["mark"]]
     scale = table.dataset.score_scale if table.dataset is not None and table.kind == "scored_pairs" else None
@@ -90,9 +87,9 @@ def _facts(table: Any) -> dict[str, Any]:
         "texts": list(KINDS[table.kind].texts),
         "label": KINDS[table.kind].label,
         "columns": table.columns,
-        "orders": [{"name": name, "words": words} for name, words in ORDERS.items()],
+        "orders": [{"name": name, "words": words} for name, words in ERROR_ORDERS.items()],
         "error_words": table.error_words,
-        "choices": choices(table),
+        "choices": table.choices,
         "scale": None if scale is None else list(scale),
         "total": len(table.rows),
         "data_there": table.dataset is not None,
@@ -101,7 +98,7 @@ def _facts(table: Any) -> dict[str, Any]:
 
 
 def _csv(records: Iterable[Sequence[Any]], name: str) -> Response:
-    from workbench.runs.corrections import write_table
+    from workbench.runs import write_table
 
     stream = io.StringIO(newline="")
     write_table(stream, records)

@@ -43,13 +43,16 @@ let generation = 0;
 let timer = null;
 let plots = [];
 let drawn = "";
+let linked = "";
 let table = null;
 
 async function request(path, options) {
   const answer = await fetch(`api/runs/${runId}/${path}`, { cache: "no-store", ...options });
   const data = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(data.error || `The server answered ${answer.status}; try again.`);
-  return data;
+  if (answer.ok) return data;
+  const error = new Error(data.error || `The server answered ${answer.status}; try again.`);
+  error.status = answer.status;
+  throw error;
 }
 
 const post = (path, body) => request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
@@ -86,7 +89,7 @@ function drawInterval(parent, difference, [low, high]) {
 function drawCard(question, [title, tone], found, rowsWord) {
   const card = make("article", "wb-oc-card", cards);
   card.dataset.tone = tone;
-  make("h3", "", card, question);
+  make("h2", "wb-oc-question", card, question);
   make("strong", "wb-oc-title", card, title);
   if (Array.isArray(found.interval)) drawInterval(card, found.difference, found.interval);
   make("p", "", card, found.sentence || "");
@@ -104,6 +107,9 @@ function drawCard(question, [title, tone], found, rowsWord) {
 }
 
 function drawLinks({ parent, children }) {
+  const now = JSON.stringify([parent, children]);
+  if (now === linked) return; // a link that is read or focused is left alone
+  linked = now;
   links.replaceChildren();
   const add = (words, run) => {
     make("span", "", links, words);
@@ -168,7 +174,7 @@ function drawSpread(calibration) {
   spread.hidden = !calibration;
   if (!calibration) return;
   const { distribution, reliability, threshold } = calibration;
-  make("h4", "", spread, "How the cosines are spread on the test part");
+  make("h2", "", spread, "How the cosines are spread on the test part");
   make("p", "wb-oc-hint", spread, "The further apart the two groups lie, the better the model tells them apart. Cosines of two models are not on one scale; compare how groups overlap, not where they lie.");
   const charts = make("div", "wb-oc-charts", spread);
   const accent = colour("--color-accent", "#0d9488");
@@ -265,7 +271,7 @@ function link(parent, text, path) {
 function buildErrors() {
   errors.replaceChildren();
   const head = make("div", "wb-oc-head", errors);
-  make("h4", "", head, "The worst errors on the test part");
+  make("h2", "", head, "The worst errors on the test part");
   const errorsLink = link(head, "Errors as CSV", "errors.csv");
   errorsLink.dataset.csv = "errors";
   link(head, "Metrics as CSV", "metrics.csv").dataset.csv = "metrics";
@@ -463,7 +469,9 @@ async function load(anew) {
   try {
     found = await request("outcome");
   } catch (error) {
-    if (at === generation) timer = setTimeout(() => load(anew), POLL_MS);
+    if (at !== generation) return;
+    if (error.status === 404) root.dataset.state = "none";
+    else timer = setTimeout(() => load(anew), POLL_MS);
     return;
   }
   if (at !== generation) return;
@@ -503,7 +511,7 @@ async function load(anew) {
 function poll(at) {
   timer = setTimeout(() => {
     if (at !== generation) return;
-    if (document.visibilityState === "visible" && root.isConnected) load(false);
+    if (document.visibilityState === "visible" && root.offsetParent !== null) load(false);
     else poll(at);
   }, POLL_MS);
 }
