@@ -262,3 +262,44 @@ def test_a_public_address_needs_a_password(run: Run, monkeypatch: pytest.MonkeyP
     assert code == 2 and "--auth USER:PASSWORD" in answer["error"]
     code, answer, _ = run("ui", "--auth", "nopassword")
     assert code == 2 and "USER:PASSWORD" in answer["error"]
+
+
+def test_errors_are_listed_fixed_and_trained_with_again(
+    run: Run, home: Path, tmp_path: Path, sentences: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.finished import scored_run
+    from workbench.runs import list_runs, request_stop
+
+    first = scored_run(home, tmp_path, sentences)
+    code, shown, said = run("runs", "errors", first.run_id, "--sort", "worse")
+    assert code == 0 and len(shown["errors"]) == 20 < shown["rows"] and "share of all test rows" in said
+    changes = [row["change"] for row in shown["errors"]]
+    assert changes == sorted(changes, reverse=True)
+    table = tmp_path / "errors.csv"
+    code, written, _ = run("runs", "errors", first.run_id, "--csv", table)
+    assert code == 0 and written["output"] == str(table)
+    with table.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == written["rows"]
+    rows[0]["action"], rows[1]["action"], rows[1]["value"] = "drop", "fix", "3.5"
+    with table.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    code, marked, _ = run("runs", "fix", first.run_id, "--fixes", table)
+    assert code == 0 and marked["marks"] == {"fix": 1, "drop": 1, "review": 0}
+    assert run("runs", "fix", first.run_id)[0] == 2
+    assert run("runs", "fix", first.run_id, "--fixes", tmp_path / "none.csv")[0] == 2
+
+    # What follows the queuing is that of `train`; here the run is stopped before it starts.
+    def stop_at_once(folder: Path) -> None:
+        for queued in list_runs(folder):
+            if queued.status == "queued":
+                request_stop(queued.run_id, folder)
+
+    monkeypatch.setattr("workbench.runs.submission.ensure_supervisor", stop_at_once)
+    monkeypatch.setattr("workbench.runs.history.ensure_supervisor", lambda folder: None)
+    code, ended, said = run("runs", "retrain", first.run_id)
+    assert code == 130 and ended["status"] == "stopped" and "another measurement" in said
+    newest = list_runs(home)[0]
+    assert newest.run_id == ended["run_id"] and newest.parent == first.run_id

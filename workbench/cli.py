@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from workbench.runs import Run
 
 INTERRUPTED = 130
+SHOWN_ERRORS = 20
+"""Rows of the table of errors that are shown; a CSV file holds all of them."""
 
 Answer = tuple[int, Mapping[str, Any]]
 """Exit code, and what --json prints."""
@@ -177,11 +179,21 @@ def build_parser() -> argparse.ArgumentParser:
     dry_pass.add_argument("--seed", type=int, default=TrainingConfig().seed, metavar="N", help="for the weights of new layers")
     _add_data_options(dry_pass)
 
-    runs = command("runs", _runs, "list, show, stop, rename or delete runs")
-    runs.add_argument("action", choices=("list", "show", "stop", "rename", "delete"))
+    runs = command("runs", _runs, "list, show, stop, rename or delete runs; list, fix and retrain with a run's errors")
+    runs.add_argument("action", choices=("list", "show", "stop", "rename", "delete", "errors", "fix", "retrain"))
     runs.add_argument("run_id", nargs="?", metavar="RUN_ID")
     runs.add_argument("--keep", choices=("latest", "best", "none"), default="best", help="which weights a stopped run keeps")
     runs.add_argument("--name", help="the new name")
+    runs.add_argument(
+        "--sort",
+        choices=("tuned", "worse", "better", "row"),
+        default="tuned",
+        help="order of `errors`: by the tuned model's error, by what got worse or better most, or by row",
+    )
+    runs.add_argument("--csv", metavar="FILE", help="write all errors here instead of showing the first")
+    runs.add_argument(
+        "--fixes", metavar="FILE", help="a CSV file with row, action (fix, drop, review) and value, as `errors --csv` writes it"
+    )
 
     script = command("script", _script, "print the equivalent sentence-transformers program")
     script.add_argument("source", metavar="RUN_ID_OR_RECIPE")
@@ -312,10 +324,22 @@ def _read_recipe(path: Path) -> Recipe:
 
 
 def _train(options: argparse.Namespace) -> Answer:
-    from workbench.runs import RunResult, submit
+    from workbench.runs import submit
 
     output = _check_output(options.output)
-    run = submit(_recipe(options), options.home_folder)
+    return _finish_train(options, submit(_recipe(options), options.home_folder), output)
+
+
+def _finish_train(options: argparse.Namespace, run: Run, output: Path | None) -> Answer:
+    """Follow a queued run to its end and say how it came out.
+
+    Args:
+        options: Of the command.
+        run: The queued run.
+        output: Gets a copy of the model; None for none.
+    """
+    from workbench.runs import RunResult
+
     _say(f"Run {run.run_id} is queued; it goes on when this command ends.")
     run = _follow(run.run_id, options.home_folder)
     answer = RunResult.from_run(run).to_dict()
@@ -584,6 +608,8 @@ def _runs(options: argparse.Namespace) -> Answer:
         return 0, {"runs": [{key: run.to_dict()[key] for key in keys} for run in runs]}
     if options.run_id is None:
         raise InputError(f"`runs {options.action}` needs a RUN_ID; see `python -m workbench runs list`.", field="run_id")
+    if options.action in _ERROR_ACTIONS:
+        return _ERROR_ACTIONS[options.action](options)
     match options.action:
         case "show":
             run = get_run(options.run_id, home)
@@ -602,6 +628,59 @@ def _runs(options: argparse.Namespace) -> Answer:
             return 0, {"run_id": options.run_id, "deleted": True}
     _say(f"Run {run.run_id} is {run.status}.")
     return 0, {"run_id": run.run_id, "name": run.name, "status": run.status}
+
+
+def _errors(options: argparse.Namespace) -> Answer:
+    from workbench.runs import read_errors, write_table
+
+    table = read_errors(options.run_id, options.home_folder)
+    header, *records = table.records(options.sort)
+    answer: dict[str, Any] = {"run_id": options.run_id, "kind": table.kind, "rows": len(records), "error": table.error_words}
+    if options.csv:
+        with Path(options.csv).open("w", encoding="utf-8", newline="") as stream:
+            write_table(stream, [header, *records])
+        _say(
+            f"Wrote {len(records):,} rows to {options.csv}; fill in action and value, then `runs fix {options.run_id} --fixes FILE`."
+        )
+        return 0, {**answer, "output": options.csv}
+    _say(f"Error: {table.error_words}.")
+    answer["errors"] = table.ordered(options.sort)[:SHOWN_ERRORS]
+    if not options.json:
+        _print_table(header, [[_short(cell) for cell in record] for record in records[:SHOWN_ERRORS]])
+    return 0, answer
+
+
+def _short(cell: Any) -> str:
+    text = f"{cell:.3f}" if isinstance(cell, float) else " ".join(str(cell).split())
+    return text if len(text) <= 48 else f"{text[:47]}…"
+
+
+def _fix(options: argparse.Namespace) -> Answer:
+    from workbench.runs import correct_rows, read_fixes
+
+    if options.fixes is None:
+        raise InputError("`runs fix` needs `--fixes FILE`, a CSV file with the columns row, action and value.", field="fixes")
+    table = correct_rows(options.run_id, options.home_folder, read_fixes(Path(options.fixes)))
+    marks = [row["mark"]["action"] for row in table.rows if row["mark"]]
+    counts = {action: marks.count(action) for action in ("fix", "drop", "review")}
+    _say(
+        f"Marked: {counts['fix']} to fix, {counts['drop']} to drop, {counts['review']} kept for review. "
+        f"`runs retrain {options.run_id}` trains again with these fixes."
+    )
+    return 0, {"run_id": options.run_id, "marks": counts}
+
+
+def _retrain(options: argparse.Namespace) -> Answer:
+    from workbench.runs import retrain
+
+    run = retrain(options.run_id, options.home_folder)
+    _say(
+        "The test rows are corrected, and both models are measured on them again: this is another measurement than that of the first run."
+    )
+    return _finish_train(options, run, None)
+
+
+_ERROR_ACTIONS: Mapping[str, Callable[[argparse.Namespace], Answer]] = {"errors": _errors, "fix": _fix, "retrain": _retrain}
 
 
 def _before_after(run: Run) -> str:

@@ -39,6 +39,7 @@ class GivenParts:
     classes: tuple[str, ...] = ()
     leaking: bool = False
     notes: tuple[str, ...] = ("A note on the data.",)
+    test_rows: np.ndarray | None = None
 
     @property
     def test_groups(self) -> np.ndarray | None:

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "SplitSummary": "workbench.data.parts",
         "StoredDataset": "workbench.data.catalogue",
         "components": "workbench.data.splitting",
+        "correct_dataset": "workbench.data.catalogue",
         "delete_dataset": "workbench.data.catalogue",
         "import_file": "workbench.data.catalogue",
         "inspect_file": "workbench.data.inspection",

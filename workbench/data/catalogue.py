@@ -11,14 +11,18 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from workbench.data.cleaning import Cleaned
 from workbench.data.inspection import DataReport, examine
+from workbench.data.splitting import Split
 from workbench.data.values import Scale
 from workbench.errors import DataError
 from workbench.recipe.kinds import KINDS
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 
 _REF = re.compile(r"([a-z0-9][a-z0-9-]{0,79})(?:/v([1-9]\d{0,5}))?")
 _META = "meta.json"
+_SPLIT = "split.json"
+_PARTS = ("train", "validation", "test")
+_CORRECTED = re.compile(r" \(corrected, v\d+\)$")
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class StoredDataset:
         folder: Where it lies.
         report: The report of its import, as JSON data.
         created: When, ISO 8601 in UTC.
+        parent: The version this one corrects; None for a file's own rows.
     """
 
     ref: str
@@ -57,6 +65,7 @@ class StoredDataset:
     folder: Path
     report: Mapping[str, Any]
     created: str
+    parent: str | None = None
 
     def table(self) -> datasets.Dataset:
         """Return the rows, memory-mapped; columns named by role, scores 0 to 1, labels whole numbers.
@@ -72,6 +81,25 @@ class StoredDataset:
             raise DataError(f"The data set {self.ref} cannot be opened ({error}); import the file again.", field="data") from None
         assert isinstance(table, datasets.Dataset)
         return table
+
+    def kept_split(self, fractions: tuple[float, float], seed: int) -> Split | None:
+        """Return the split that a corrected version keeps, so that corrections move no row to another part.
+
+        Args:
+            fractions: Shares of validation and test part that are wanted.
+            seed: Of the split that is wanted.
+
+        Returns:
+            None for a version that keeps none, or one drawn in another way.
+        """
+        try:
+            data = json.loads((self.folder / _SPLIT).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        if (tuple(data["fractions"]), data["seed"]) != (fractions, seed):
+            return None
+        rows = {name: np.array(data[name], dtype=np.int64) for name in _PARTS}
+        return Split(**rows, method=data["method"], dropped=data["dropped"], leaking=data["leaking"])
 
 
 def is_dataset_ref(text: str) -> bool:
@@ -107,7 +135,8 @@ def import_file(
     digest = _digest(path)
     identifier = f"{_slug(name or path.stem)}-{digest[:8]}"
     for stored in reversed(list(_versions(home, identifier))):
-        if dict(stored.roles) == options["roles"] and stored.score_scale == report.score_scale:
+        unchanged = stored.parent is None
+        if unchanged and dict(stored.roles) == options["roles"] and stored.score_scale == report.score_scale:
             return stored
     try:
         return _store(home, identifier, name or path.name, report, cleaned)
@@ -132,6 +161,71 @@ def open_dataset(ref: str, home: Path) -> StoredDataset:
     if ref not in versions:
         raise DataError(f"There is no data set {ref!r} under `{home}`; import its file first.", field="data")
     return versions[ref]
+
+
+def correct_dataset(
+    ref: str, home: Path, values: Mapping[int, Any], dropped: Collection[int], split: tuple[Split, tuple[float, float], int] | None
+) -> StoredDataset:
+    """Store a corrected version of a data set beside it; the old one stays as it is.
+
+    Args:
+        ref: The version to correct.
+        home: The workbench's home.
+        values: Place of a row -> its new score (0 to 1), label, or name of its class.
+        dropped: Places of the rows to leave out.
+        split: The split to keep, by places in the old version, with the fractions and the seed it was drawn by; None for none.
+
+    Raises:
+        DataError: If there is no such data set, or it cannot be written.
+    """
+    import datasets
+
+    stored = open_dataset(ref, home)
+    kind = KINDS[stored.kind]
+    columns = {role: list(stored.table()[role]) for role in kind.roles}
+    classes = list(stored.classes)
+    for place, value in values.items():
+        if stored.kind == "class_pairs" and value not in classes:
+            classes.append(value)
+        assert kind.label is not None
+        columns[kind.label][place] = classes.index(value) if stored.kind == "class_pairs" else value
+    kept = np.ones(stored.rows, dtype=bool)
+    kept[list(dropped)] = False
+    table = datasets.Dataset.from_dict(columns, features=_features(stored.kind)).select(np.flatnonzero(kept))
+    meta = {
+        "kind": stored.kind,
+        "rows": len(table),
+        "roles": dict(stored.roles),
+        "score_scale": None if stored.score_scale is None else list(stored.score_scale),
+        "classes": classes,
+        "report": dict(stored.report),
+        "parent": stored.ref,
+    }
+    name = _CORRECTED.sub("", stored.name)
+    try:
+        return _write_version(
+            home,
+            stored.ref.partition("/")[0],
+            table,
+            lambda version: {"name": f"{name} (corrected, v{version})", **meta},
+            None if split is None else _renumbered(*split, kept),
+        )
+    except OSError as error:
+        raise DataError(f"The corrected rows cannot be stored under `{home}`: {error.strerror or error}.", field="data") from None
+
+
+def _renumbered(split: Split, fractions: tuple[float, float], seed: int, kept: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return a split as JSON data, by the places that rows have once others were left out."""
+    place = np.cumsum(kept) - 1
+    parts = {name: place[rows[kept[rows]]].tolist() for name in _PARTS for rows in [getattr(split, name)]}
+    return {
+        **parts,
+        "method": split.method,
+        "dropped": split.dropped,
+        "leaking": split.leaking,
+        "fractions": list(fractions),
+        "seed": seed,
+    }
 
 
 def list_datasets(home: Path) -> list[StoredDataset]:
@@ -173,6 +267,7 @@ def _versions(home: Path, identifier: str) -> Iterator[StoredDataset]:
                 folder=version,
                 report=meta["report"],
                 created=meta["created"],
+                parent=meta.get("parent"),
             )
         except (OSError, ValueError, KeyError):
             continue  # half-written, or not ours
@@ -181,26 +276,50 @@ def _versions(home: Path, identifier: str) -> Iterator[StoredDataset]:
 def _store(home: Path, identifier: str, name: str, report: DataReport, cleaned: Cleaned) -> StoredDataset:
     import datasets
 
+    meta = {
+        "name": name,
+        "kind": report.kind,
+        "rows": cleaned.rows,
+        "roles": dict(report.roles),
+        "score_scale": None if report.score_scale is None else list(report.score_scale),
+        "classes": list(report.classes),
+        "report": report.to_dict(),
+    }
+    table = datasets.Dataset.from_dict(cleaned.columns, features=_features(report.kind or ""))
+    return _write_version(home, identifier, table, lambda version: meta)
+
+
+def _write_version(
+    home: Path,
+    identifier: str,
+    table: datasets.Dataset,
+    meta: Callable[[int], Mapping[str, Any]],
+    split: Mapping[str, Any] | None = None,
+) -> StoredDataset:
+    """Write rows as the next version of a data set.
+
+    Args:
+        home: The workbench's home.
+        identifier: Name of the data set's folder.
+        table: The rows.
+        meta: What is known of them, by the number of the version.
+        split: The split the version keeps, or None.
+    """
+    import datasets
+
     parent = home / "datasets" / identifier
     parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
     try:
-        table = datasets.Dataset.from_dict(cleaned.columns, features=_features(report.kind or ""))
         datasets.disable_progress_bars()
         table.save_to_disk(str(draft / "rows"))
-        meta = {
-            "name": name,
-            "kind": report.kind,
-            "rows": cleaned.rows,
-            "roles": dict(report.roles),
-            "score_scale": None if report.score_scale is None else list(report.score_scale),
-            "classes": list(report.classes),
-            "created": datetime.now(UTC).isoformat(timespec="microseconds"),
-            "report": report.to_dict(),
-        }
-        (draft / _META).write_text(json.dumps(meta, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if split is not None:
+            (draft / _SPLIT).write_text(json.dumps(split), encoding="utf-8")
+        created = datetime.now(UTC).isoformat(timespec="microseconds")
         version = 1
         while True:
+            data = {**meta(version), "created": created}
+            (draft / _META).write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             try:
                 draft.rename(parent / f"v{version}")
                 return open_dataset(f"{identifier}/v{version}", home)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from workbench.data.catalogue import StoredDataset, import_file, is_dataset_ref, open_dataset
 from workbench.data.inspection import examine
 from workbench.data.issues import rows_word
-from workbench.data.splitting import Method, components, describe_split, random_leak_share, rows_that_share, split_rows, text_ids
+from workbench.data.splitting import (
+    Method,
+    Rows,
+    Split,
+    components,
+    describe_split,
+    random_leak_share,
+    rows_that_share,
+    split_rows,
+    text_ids,
+)
 from workbench.errors import DataError
 from workbench.recipe.kinds import KINDS
 from workbench.recipe.recipe import Recipe
@@ -38,6 +48,8 @@ class Parts:
         leaking: Whether test sentences are trained on, so that there can be no verdict.
         dropped: Rows in no part.
         notes: What happened, in plain sentences.
+        test_rows: Place of each test row in the data set it is from, (rows,); None without a test part.
+        split: The split of `data`, by places in it; None where there was nothing to split.
     """
 
     kind: str
@@ -50,6 +62,8 @@ class Parts:
     leaking: bool
     dropped: int
     notes: tuple[str, ...]
+    test_rows: NDArray[np.int64] | None = None
+    split: Split | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,7 @@ def open_parts(recipe: Recipe, home: Path) -> Parts:
     stored = _resolve(recipe.data, home, recipe.columns, recipe.score_scale)
     kind = KINDS[stored.kind]
     table = stored.table()
+    places = np.arange(len(table))
     notes: list[str] = []
     given = {
         name: _given(ref, home, recipe, stored)
@@ -96,39 +111,59 @@ def open_parts(recipe: Recipe, home: Path) -> Parts:
     }
     dropped = 0
     for name, held_out in given.items():
-        table, lost = _drop_shared(table, held_out, kind.texts)
-        dropped += lost
+        shared = _shared(table, held_out, kind.texts)
+        lost = int(shared.sum())
+        table, places, dropped = _without(table, shared), places[~shared], dropped + lost
         if lost:
             notes.append(f"{rows_word(lost)} share a sentence with the {name} file and were left out of the training.")
     if "test" in given and "validation" in given:
-        given["validation"], lost = _drop_shared(given["validation"], given["test"], kind.texts)
+        shared = _shared(given["validation"], given["test"], kind.texts)
+        given["validation"], lost = _without(given["validation"], shared), int(shared.sum())
         if lost:
             notes.append(f"{rows_word(lost)} of the validation file share a sentence with the test file and were left out.")
     config = recipe.training
-    fractions = [
-        0.0 if name in given else share
-        for name, share in (("validation", config.validation_fraction), ("test", config.test_fraction))
-    ]
+    fractions = (
+        0.0 if "validation" in given else config.validation_fraction,
+        0.0 if "test" in given else config.test_fraction,
+    )
     ids = text_ids([list(table[role]) for role in kind.texts])
     method: Method = "given"
     leaking = False
     parts: dict[str, datasets.Dataset | None] = {"validation": given.get("validation"), "test": given.get("test")}
     train = table
+    whole_split = None
+    test_rows = None if "test" not in given else np.arange(len(given["test"]))
     if any(fractions):
-        split = split_rows(ids, fractions[0], fractions[1], config.seed, recipe.allow_leaking_split)
+        split = _split(stored, ids, places, fractions, config.seed, recipe.allow_leaking_split)
+        whole_split = replace(split, train=places[split.train], validation=places[split.validation], test=places[split.test])
         method, leaking, dropped = split.method, split.leaking, dropped + split.dropped
         notes.append("Split: " + describe_split(split, random_leak_share(ids, len(split.test), config.seed)))
         train = table.select(split.train)
         for name, rows in (("validation", split.validation), ("test", split.test)):
             if name not in given and len(rows):
                 parts[name] = table.select(rows)
+        if test_rows is None and len(split.test):
+            test_rows = whole_split.test
         # Only a test part drawn at random leaks into the verdict; a file of its own was kept apart above.
         leaking = leaking and "test" not in given
     if len(train) < 2:
         raise DataError(f"Only {rows_word(len(train))} are left to train on; hold out less, or bring more rows.", field="data")
     test = parts["test"]
     groups = None if test is None else components(test, kind.texts)
-    return Parts(stored.kind, stored.classes, train, parts["validation"], test, groups, method, leaking, dropped, tuple(notes))
+    return Parts(
+        stored.kind,
+        stored.classes,
+        train,
+        parts["validation"],
+        test,
+        groups,
+        method,
+        leaking,
+        dropped,
+        tuple(notes),
+        test_rows,
+        whole_split,
+    )
 
 
 def preview_split(ref: str, home: Path, training: TrainingConfig) -> SplitSummary:
@@ -140,7 +175,8 @@ def preview_split(ref: str, home: Path, training: TrainingConfig) -> SplitSummar
     stored = open_dataset(ref, home)
     table = stored.table()
     ids = text_ids([list(table[role]) for role in KINDS[stored.kind].texts])
-    split = split_rows(ids, training.validation_fraction, training.test_fraction, training.seed)
+    fractions = (training.validation_fraction, training.test_fraction)
+    split = _split(stored, ids, np.arange(ids.shape[1]), fractions, training.seed, allow_leaking=False)
     share = random_leak_share(ids, len(split.test), training.seed)
     return SplitSummary(
         len(split.train),
@@ -206,6 +242,28 @@ def _given(ref: str, home: Path, recipe: Recipe, stored: StoredDataset) -> Any:
     return table
 
 
-def _drop_shared(table: Any, held_out: Any, roles: tuple[str, ...]) -> tuple[Any, int]:
-    shared = rows_that_share([list(table[role]) for role in roles], [list(held_out[role]) for role in roles])
-    return (table.select(np.flatnonzero(~shared)), int(shared.sum())) if shared.any() else (table, 0)
+def _split(stored: StoredDataset, ids: Rows, places: Rows, fractions: tuple[float, float], seed: int, allow_leaking: bool) -> Split:
+    """Return the split of some rows of a data set: the one it was corrected under, if that was asked for, else a fresh one.
+
+    Args:
+        stored: The data set.
+        ids: From `text_ids`, of the rows at hand.
+        places: Place of each of them in the data set.
+        fractions: Shares of validation and test part.
+        seed: Of a fresh split.
+        allow_leaking: Whether a random split will do where no clean one is possible.
+    """
+    kept = stored.kept_split(fractions, seed)
+    if kept is None:
+        return split_rows(ids, fractions[0], fractions[1], seed, allow_leaking)
+    train, validation, test = (np.flatnonzero(np.isin(places, rows)) for rows in (kept.train, kept.validation, kept.test))
+    left_out = len(places) - len(train) - len(validation) - len(test)
+    return Split(train, validation, test, kept.method, left_out, kept.leaking)
+
+
+def _shared(table: Any, held_out: Any, roles: tuple[str, ...]) -> NDArray[np.bool_]:
+    return rows_that_share([list(table[role]) for role in roles], [list(held_out[role]) for role in roles])
+
+
+def _without(table: Any, rows: NDArray[np.bool_]) -> Any:
+    return table.select(np.flatnonzero(~rows)) if rows.any() else table

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.evaluation.evaluation import Encode, Evaluation, Evaluator
+from workbench.evaluation.evaluation import Details, Encode, Evaluation, Evaluator
 
 
 class BinaryClassificationEvaluator(Evaluator):
@@ -30,8 +30,25 @@ class BinaryClassificationEvaluator(Evaluator):
             "cosine_mcc": matthews(cosine >= f1_threshold, labels),
         }
         return Evaluation(
-            metrics, "cosine_ap", self.rows, np.arange(self.rows), lambda units: average_precision(cosine[units], labels[units])
+            metrics,
+            "cosine_ap",
+            self.rows,
+            np.arange(self.rows),
+            lambda units: average_precision(cosine[units], labels[units]),
+            lambda: Details({"cosine": cosine}, share_on_wrong_side(cosine, labels), cosine, labels, labels.astype(np.float64)),
         )
+
+
+def share_on_wrong_side(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
+    """Return for each row the share of the rows with the other label that it is ordered wrongly with; a tie counts half."""
+    wrong = np.zeros(len(scores))
+    for label in (0, 1):
+        own, others = labels == label, np.sort(scores[labels != label])
+        if len(others):
+            below, upto = np.searchsorted(others, scores[own], "left"), np.searchsorted(others, scores[own], "right")
+            under = (below + (upto - below) / 2) / len(others)
+            wrong[own] = 1 - under if label == 1 else under
+    return wrong
 
 
 def _sweep(scores: NDArray[Any], labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

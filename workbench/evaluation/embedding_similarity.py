@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.evaluation.evaluation import Encode, Evaluation, Evaluator
+from workbench.evaluation.evaluation import Details, Encode, Evaluation, Evaluator
+
+MIDDLE = 0.5
+"""Scores from here on count as matches where pairs are told apart by a threshold; scores are 0 to 1."""
 
 
 class EmbeddingSimilarityEvaluator(Evaluator):
@@ -19,7 +22,12 @@ class EmbeddingSimilarityEvaluator(Evaluator):
         cosine, scores = self.cosine(encode), self.labels.astype(np.float64)
         metrics = {"spearman_cosine": spearman(cosine, scores), "pearson_cosine": pearson(cosine, scores)}
         return Evaluation(
-            metrics, "spearman_cosine", self.rows, np.arange(self.rows), lambda units: spearman(cosine[units], scores[units])
+            metrics,
+            "spearman_cosine",
+            self.rows,
+            np.arange(self.rows),
+            lambda units: spearman(cosine[units], scores[units]),
+            lambda: Details({"cosine": cosine}, rank_distance(cosine, scores), cosine, (scores >= MIDDLE).astype(np.int64), scores),
         )
 
 
@@ -28,6 +36,11 @@ def mean_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return np.asarray((last - (counts + 1) / 2)[inverse], dtype=np.float64)
+
+
+def rank_distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
+    """Return for each row how far apart its two ranks are, as a share of the farthest they could be."""
+    return np.asarray(np.abs(mean_ranks(a) - mean_ranks(b)) / max(len(a) - 1, 1))
 
 
 def pearson(a: NDArray[Any], b: NDArray[Any]) -> float:

@@ -20,6 +20,35 @@ Vectors = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
+class Details:
+    """What one model makes of the single rows.
+
+    Attributes:
+        columns: What it says of each row: name -> (rows,).
+        error: How wrong that is, (rows,); larger is worse. What it measures is said in `ERROR_WORDS`.
+        cosines: Cosines of the pairs that can be told apart by `groups`, (pairs,).
+        groups: 1 for a match and 0 for none, or the class of each pair, (pairs,).
+        targets: What the mean cosine may be held against, 0 to 1, (pairs,); None where the data name no such number.
+    """
+
+    columns: Mapping[str, NDArray[Any]]
+    error: NDArray[np.float64]
+    cosines: NDArray[np.float64]
+    groups: NDArray[np.int64]
+    targets: NDArray[np.float64] | None = None
+
+
+ERROR_WORDS: Mapping[str, str] = {
+    "scored_pairs": "how far the pair's place by cosine is from its place by score, as a share of all test rows",
+    "labelled_pairs": "share of the rows with the other label that the pair stands on the wrong side of",
+    "class_pairs": "1 minus the probability that the probe gives the right class",
+    "pairs": "1 minus 1/rank of the right partner among all partners of the test part",
+    "triplets": "cosine with the wrong text minus cosine with the right one; above 0 the order is wrong",
+}
+"""Kind of data set -> what the error of a row is."""
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The result of one model on one data set.
 
@@ -29,6 +58,7 @@ class Evaluation:
         rows: Number of rows measured.
         units: For each independent unit of measurement (a row, or a query), the row it stands for.
         statistic: The primary metric over some of the units, given by their indices with repeats.
+        describe: Gives what the model makes of the single rows; asked for at the end of a run, not at every evaluation.
     """
 
     metrics: Mapping[str, float]
@@ -36,6 +66,7 @@ class Evaluation:
     rows: int
     units: NDArray[np.int64]
     statistic: Callable[[NDArray[np.int64]], float]
+    describe: Callable[[], Details] | None = None
 
     @property
     def value(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.evaluation.evaluation import Encode, Evaluation, Evaluator, unit_vectors
+from workbench.evaluation.evaluation import Details, Encode, Evaluation, Evaluator, Vectors, unit_vectors
 
 CUTOFFS = (1, 3, 5, 10)
 DEPTH = 100
@@ -31,7 +31,8 @@ class InformationRetrievalEvaluator(Evaluator):
         texts = list(dict.fromkeys([*queries, *corpus]))
         position = {text: index for index, text in enumerate(texts)}
         vectors = unit_vectors(encode(texts))
-        ranked = _search(vectors[[position[text] for text in queries]], vectors[[position[text] for text in corpus]])
+        asked, documents = vectors[[position[text] for text in queries]], vectors[[position[text] for text in corpus]]
+        ranked = _search(asked, documents)
         hits = np.zeros(ranked.shape, dtype=bool)
         for row, query in enumerate(queries):
             hits[row] = np.isin(ranked[row], list(relevant[query]))
@@ -40,7 +41,47 @@ class InformationRetrievalEvaluator(Evaluator):
         metrics = {name: float(values.mean()) for name, values in per_query.items()}
         ndcg = per_query["cosine_ndcg@10"]
         units = np.array([first_row[query] for query in queries], dtype=np.int64)
-        return Evaluation(metrics, "cosine_ndcg@10", self.rows, units, lambda chosen: float(ndcg[chosen].mean()))
+        query_of = {text: index for index, text in enumerate(queries)}
+        own = np.array([(query_of[anchor], corpus[positive]) for anchor, positive in zip(anchors, positives, strict=True)])
+        return Evaluation(
+            metrics,
+            "cosine_ndcg@10",
+            self.rows,
+            units,
+            lambda chosen: float(ndcg[chosen].mean()),
+            lambda: _details(asked, documents, own, [np.array(sorted(relevant[query])) for query in queries]),
+        )
+
+
+def _details(asked: Vectors, documents: Vectors, own: NDArray[np.int64], relevant: list[NDArray[np.int64]]) -> Details:
+    """Return rank and cosine of each row's positive.
+
+    The rank counts what is not relevant to the anchor and scores higher, so several right answers do not push each other down.
+    For the distribution of cosines, each anchor is also paired with the positive of the next row that is not one of its own.
+
+    Args:
+        asked: Unit vectors of the distinct anchors, (queries, width).
+        documents: Unit vectors of the distinct positives, (documents, width).
+        own: Query and document of each row, (rows, 2).
+        relevant: The documents of each query.
+    """
+    cosine, rank = np.empty(len(own)), np.empty(len(own), dtype=np.int64)
+    for start in range(0, len(own), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        scores = asked[own[rows, 0]] @ documents.T
+        cosine[rows] = scores[np.arange(len(scores)), own[rows, 1]]
+        for place, query in enumerate(own[rows, 0].tolist()):
+            scores[place, relevant[query]] = -np.inf
+        rank[rows] = 1 + (scores > cosine[rows, None]).sum(axis=1)
+    following = np.roll(own[:, 1], -1)
+    mismatched = np.array([document not in relevant[query] for query, document in zip(own[:, 0], following, strict=True)])
+    others = np.asarray((asked[own[mismatched, 0]] * documents[following[mismatched]]).sum(axis=1), dtype=np.float64)
+    return Details(
+        {"rank": rank, "cosine": cosine},
+        1 - 1 / rank,
+        np.concatenate([cosine, others]),
+        np.repeat([1, 0], [len(cosine), len(others)]),
+    )
 
 
 def _search(queries: NDArray[np.floating], corpus: NDArray[np.floating]) -> NDArray[np.int64]:

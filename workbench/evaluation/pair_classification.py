@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from workbench.evaluation.evaluation import Encode, Evaluation, Evaluator
+from workbench.evaluation.evaluation import Details, Encode, Evaluation, Evaluator
 
 _FOLDS = 5
 _PENALTY = 1e-2
@@ -28,12 +28,21 @@ class PairClassificationEvaluator(Evaluator):
         first, second = self.embed(encode)
         labels = self.labels.astype(np.int64)
         features = torch.from_numpy(np.concatenate([first, second, np.abs(first - second)], axis=1)).float()
-        correct = _cross_validate(features, torch.from_numpy(labels), self._folds())
+        predicted, right = _cross_validate(features, torch.from_numpy(labels), self._folds())
+        correct = (predicted == labels).astype(np.float64)
         metrics = {
             "probe_accuracy": float(correct.mean()),
             "majority_accuracy": float(np.bincount(labels).max() / len(labels)),
         }
-        return Evaluation(metrics, "probe_accuracy", self.rows, np.arange(self.rows), lambda units: float(correct[units].mean()))
+        cosine = np.asarray((first * second).sum(axis=1), dtype=np.float64)
+        return Evaluation(
+            metrics,
+            "probe_accuracy",
+            self.rows,
+            np.arange(self.rows),
+            lambda units: float(correct[units].mean()),
+            lambda: Details({"cosine": cosine, "predicted": predicted}, 1 - right, cosine, labels),
+        )
 
     def _folds(self) -> NDArray[np.int64]:
         """Return the fold of each row; rows that share a text, even through other rows, are in one."""
@@ -59,17 +68,21 @@ class PairClassificationEvaluator(Evaluator):
         return np.array([fold[root] for root in roots])
 
 
-def _cross_validate(features: Tensor, labels: Tensor, folds: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return 1.0 for each row whose class the probe of the other folds names, else 0.0."""
-    correct = np.zeros(len(labels))
+def _cross_validate(features: Tensor, labels: Tensor, folds: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return for each row the class that the probe of the other folds names, and the probability it gives the right class.
+
+    A row that no probe can be fitted for gets class -1 and probability 0.
+    """
+    predicted, right = np.full(len(labels), -1, dtype=np.int64), np.zeros(len(labels))
     for fold in range(_FOLDS):
         inside = torch.from_numpy(folds == fold)
         if not inside.any() or inside.all():
             continue
         weight, bias = _fit(features[~inside], labels[~inside], int(labels.max()) + 1)
-        predicted = (features[inside] @ weight + bias).argmax(dim=1)
-        correct[inside.numpy()] = (predicted == labels[inside]).double().numpy()
-    return correct
+        probability = functional.softmax((features[inside] @ weight + bias).double(), dim=1)
+        predicted[inside.numpy()] = probability.argmax(dim=1).numpy()
+        right[inside.numpy()] = probability.gather(1, labels[inside].unsqueeze(1)).squeeze(1).numpy()
+    return predicted, right
 
 
 def _fit(features: Tensor, labels: Tensor, num_labels: int) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.evaluation.evaluation import Encode, Evaluation, Evaluator
+from workbench.evaluation.evaluation import Details, Encode, Evaluation, Evaluator
 
 
 class TripletEvaluator(Evaluator):
@@ -13,6 +13,19 @@ class TripletEvaluator(Evaluator):
     def __call__(self, encode: Encode) -> Evaluation:
         """Measure one model; needs anchors, positives and negatives."""
         anchor, positive, negative = self.embed(encode)
-        correct = ((anchor * positive).sum(axis=1) > (anchor * negative).sum(axis=1)).astype(np.float64)
+        right, wrong = (anchor * positive).sum(axis=1), (anchor * negative).sum(axis=1)
+        correct = (right > wrong).astype(np.float64)
         metrics = {"cosine_accuracy": float(correct.mean())}
-        return Evaluation(metrics, "cosine_accuracy", self.rows, np.arange(self.rows), lambda units: float(correct[units].mean()))
+        return Evaluation(
+            metrics,
+            "cosine_accuracy",
+            self.rows,
+            np.arange(self.rows),
+            lambda units: float(correct[units].mean()),
+            lambda: Details(
+                {"positive_cosine": right, "negative_cosine": wrong, "margin": right - wrong},
+                wrong - right,
+                np.concatenate([right, wrong]),
+                np.repeat([1, 0], self.rows),
+            ),
+        )

@@ -62,7 +62,22 @@ def _add_facts_and_stop_seen(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE runs ADD COLUMN held INTEGER NOT NULL DEFAULT 0")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_runs, _add_facts_and_stop_seen)
+def _add_corrections(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE runs ADD COLUMN parent TEXT")
+    connection.execute(
+        """
+        CREATE TABLE corrections (
+            run_id TEXT NOT NULL,
+            row INTEGER NOT NULL,
+            action TEXT NOT NULL,
+            value TEXT,
+            PRIMARY KEY (run_id, row)
+        )
+        """
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_runs, _add_facts_and_stop_seen, _add_corrections)
 """Migration N brings version N-1 to version N. Append only: a released one is never edited."""
 
 

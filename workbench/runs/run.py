@@ -87,6 +87,7 @@ class Run:
         facts: What the run said of itself when it started (rows, learning rate).
         stop_requested: What to keep ("latest", "best", "none") where a stop was asked for, else None.
         heartbeat: Last sign of life, or None.
+        parent: The run whose corrections it was retrained with, or None.
     """
 
     run_id: str
@@ -113,6 +114,7 @@ class Run:
     facts: Mapping[str, Any] = field(default_factory=dict)
     stop_requested: str | None = None
     heartbeat: str | None = None
+    parent: str | None = None
 
     @property
     def active(self) -> bool:

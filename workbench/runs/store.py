@@ -15,7 +15,14 @@ from workbench.runs.states import ACTIVE, WITH_PROCESS, Status, may_become
 
 
 def insert(
-    connection: sqlite3.Connection, run_id: str, name: str, base: str, data: str, kind: str = "train", held: bool = False
+    connection: sqlite3.Connection,
+    run_id: str,
+    name: str,
+    base: str,
+    data: str,
+    kind: str = "train",
+    held: bool = False,
+    parent: str | None = None,
 ) -> None:
     """Add a queued run.
 
@@ -27,10 +34,12 @@ def insert(
         data: Stored data set.
         kind: What it does.
         held: Whether it waits until somebody starts the supervisor, instead of starting one at the next look.
+        parent: The run whose corrections it was retrained with, or None.
     """
     connection.execute(
-        "INSERT INTO runs (run_id, kind, name, status, base, data, created, held) VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)",
-        (run_id, kind, name, base, data, now(), int(held)),
+        "INSERT INTO runs (run_id, kind, name, status, base, data, created, held, parent) "
+        "VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
+        (run_id, kind, name, base, data, now(), int(held), parent),
     )
 
 
@@ -145,7 +154,29 @@ def delete(connection: sqlite3.Connection, run_id: str) -> bool:
         Whether there was one.
     """
     changed = connection.execute(f"DELETE FROM runs WHERE run_id = ? AND status NOT IN ({_marks(ACTIVE)})", (run_id, *ACTIVE))
+    if changed.rowcount == 1:
+        connection.execute("DELETE FROM corrections WHERE run_id = ?", (run_id,))
     return changed.rowcount == 1
+
+
+def set_corrections(connection: sqlite3.Connection, run_id: str, marks: Mapping[int, tuple[str, str | None] | None]) -> None:
+    """Write marks of test rows: row -> action and value, None to take a mark away. All or nothing."""
+    with transaction(connection):
+        for row, mark in marks.items():
+            if mark is None:
+                connection.execute("DELETE FROM corrections WHERE run_id = ? AND row = ?", (run_id, row))
+            else:
+                connection.execute(
+                    "INSERT INTO corrections (run_id, row, action, value) VALUES (?, ?, ?, ?) "
+                    "ON CONFLICT (run_id, row) DO UPDATE SET action = excluded.action, value = excluded.value",
+                    (run_id, row, *mark),
+                )
+
+
+def fetch_corrections(connection: sqlite3.Connection, run_id: str) -> list[tuple[int, str, str | None]]:
+    """Return the marks of a run's test rows as (row, action, value)."""
+    rows = connection.execute("SELECT row, action, value FROM corrections WHERE run_id = ? ORDER BY row", (run_id,))
+    return [(row["row"], row["action"], row["value"]) for row in rows]
 
 
 def _marks(values: Iterable[str]) -> str:

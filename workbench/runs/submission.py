@@ -17,13 +17,14 @@ from workbench.runs.run import RECIPE_FILE, Run, create_run_id, is_run_id, run_f
 from workbench.runs.spawn import ensure_supervisor
 
 
-def submit(recipe: Recipe, home: Path, start: bool = True) -> Run:
+def submit(recipe: Recipe, home: Path, start: bool = True, parent: str | None = None) -> Run:
     """Check a recipe, freeze it and queue it.
 
     Args:
         recipe: What to do; files are imported, and an architecture or loss left open is settled.
         home: Folder of the workbench.
         start: Whether to start a supervisor; without it the run waits until the next one is started.
+        parent: The run whose corrections this one is retrained with, or None.
 
     Returns:
         The queued run.
@@ -35,7 +36,7 @@ def submit(recipe: Recipe, home: Path, start: bool = True) -> Run:
     home = home.resolve()
     try:
         settled, name = settle(recipe, home)
-        run_id = _write(settled, name, home, held=not start)
+        run_id = _write(settled, name, home, held=not start, parent=parent)
     except OSError as error:
         raise RunError(
             f"The run could not be written under `{home}`: {error.strerror or error}; free some space or change its rights."
@@ -101,7 +102,7 @@ def _short(base: str) -> str:
     return base.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
 
 
-def _write(recipe: Recipe, name: str, home: Path, held: bool) -> str:
+def _write(recipe: Recipe, name: str, home: Path, held: bool, parent: str | None) -> str:
     """Write the folder, then the row, so that whoever sees the row finds the recipe."""
     while True:
         run_id = create_run_id()
@@ -114,7 +115,7 @@ def _write(recipe: Recipe, name: str, home: Path, held: bool) -> str:
     try:
         (folder / RECIPE_FILE).write_text(recipe.to_json(), encoding="utf-8")
         with open_database(home) as connection:
-            store.insert(connection, run_id, name, recipe.base, recipe.data, held=held)
+            store.insert(connection, run_id, name, recipe.base, recipe.data, held=held, parent=parent)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -25,6 +25,7 @@ from workbench.models.bases import SCRATCH
 from workbench.recipe import KINDS, Recipe, TrainingConfig
 from workbench.training.batch import Collate
 from workbench.training.listener import Listener
+from workbench.training.outcome import Outcome
 from workbench.training.sampler import ShuffledBatches
 from workbench.training.tokens import Tokens
 from workbench.training.trainer import SentenceTrainer, TrainedNetwork, is_bf16_fast
@@ -131,7 +132,9 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     learning_rate = config.learning_rate_for(recipe.base != SCRATCH, model.encoder.get_word_embedding_dimension())
     primary = KINDS[parts.kind].primary_metric
 
+    outcome = Outcome(parts, recipe.base, output_dir / "evaluations", _evaluate)
     with watch.paused():
+        outcome.measure_base(base)
         before = None if test is None else _evaluate(base, test)
         baseline = None if validation is None else _evaluate(base, validation)
     _write_json(output_dir / "evaluations" / "before.json", _record(before))
@@ -181,13 +184,13 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     steps, seconds = int(trainer.state.global_step), watch.seconds
     progress.finish(steps)
 
-    after = None
-    if test is not None and progress.kept_step is not None:
-        after = _evaluate(SentenceTransformer(output_dir / "model", device=device), test)
+    tuned = None if progress.kept_step is None else SentenceTransformer(output_dir / "model", device=device)
+    after = None if test is None or tuned is None else _evaluate(tuned, test)
     _write_json(output_dir / "evaluations" / "after.json", _record(after))
     verdict = _judge(parts, primary, before, after)
     _write_json(output_dir / "evaluations" / "verdict.json", verdict.to_dict())
     listener.on_message(verdict.sentence)
+    listener.on_message(outcome.write(tuned, validation, baseline, before, after).sentence)
     return TrainingResult(
         status="stopped" if progress.keep is not None else "completed",
         steps=steps,

@@ -15,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 
 from workbench.errors import InputError, WorkbenchError
 from workbench.settings import Settings
+from workbench.ui.api.outcome import create_outcome_routes
 from workbench.ui.api.routes import answer_error, create_routes
 from workbench.ui.context import Context
 from workbench.ui.gate import Gate
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Gate, settings=settings)
     app.add_exception_handler(WorkbenchError, answer_error)
     app.include_router(create_routes(context))
+    app.include_router(create_outcome_routes(context))
 
     plotly = plotly_script()
 

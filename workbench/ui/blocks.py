@@ -85,7 +85,7 @@ class _Page:
         blocks.load(guarded(self.on_flow), None, flow, **quiet)
         blocks.load(guarded(self.on_data), None, data, **quiet)
         blocks.load(guarded(self.on_train), None, form, **quiet).then(guarded(self.on_plan), None, plan, **quiet)
-        blocks.load(guarded(self.on_runs), [self.runs["selected"]], [*listed, timer], **quiet)
+        blocks.load(guarded(self.on_runs), None, [*listed, timer], **quiet)
         models_js = "(first, second) => [first, second, window.workbenchSet]"
         # A link's examples come after its models, for they are asked at once.
         blocks.load(guarded(self.on_models), [*models, wanted], models, js=models_js, **quiet).then(
@@ -100,7 +100,7 @@ class _Page:
         by_name["data"].select(guarded(self.on_data), None, data, **quiet)
         # Only the sentence: loading the form again could overwrite what the user has just begun to type.
         by_name["train"].select(guarded(self.on_plan), None, plan, **quiet)
-        by_name["runs"].select(guarded(self.on_runs), [self.runs["selected"]], [*listed, timer], **quiet)
+        by_name["runs"].select(guarded(self.on_runs), None, [*listed, timer], **quiet)
         by_name["playground"].select(guarded(self.on_models), [*models, wanted], models, js=models_js, **quiet)
         by_name["playground"].select(self.on_playground, None, [self.playground["status"]], **quiet)
 
@@ -119,6 +119,7 @@ class _Page:
         self.train["live"].state(guarded(self.on_flow), None, flow, **quiet)
         self.train["live"].compare(self.on_try, models, [self.tabs, *models], **quiet)
         self.runs["show"].click(self.on_show, [self.runs["selected"]], [self.tabs, self.train["live"]], **quiet)
+        self.runs["retrained"].then(guarded(self.on_flow), None, flow, **quiet)
         self.runs["deleted"].then(guarded(self.on_flow), None, flow, **quiet)
 
     def on_open(self, tab: str | None) -> Any:
@@ -147,9 +148,9 @@ class _Page:
         """Say what Start would do."""
         return describe_plan(self.context, load_draft(self.context.home))
 
-    def on_runs(self, selected: str | None) -> dict[Any, Any]:
+    def on_runs(self) -> dict[Any, Any]:
         """Show the history, and keep it fresh while the tab is open."""
-        return {**list_view(self.context, self.runs, selected), self.runs["timer"]: gr.Timer(active=True)}
+        return {**list_view(self.context, self.runs, keep=True), self.runs["timer"]: gr.Timer(active=True)}
 
     def on_models(self, first: str | None, second: str | None, wanted_set: str | None) -> dict[Any, Any]:
         """Show the models to choose from."""

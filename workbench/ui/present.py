@@ -117,8 +117,6 @@ def run_details(run: Run, dataset_names: Mapping[str, str]) -> str:
     text = ", ".join(parts) + "."
     if run.message:
         text += f" {run.message}"
-    if run.verdict and run.verdict.get("sentence"):
-        text += f" {run.verdict['sentence']}"
     return text
 
 

@@ -9,6 +9,7 @@ import gradio as gr
 
 from workbench.errors import InputError, WorkbenchError
 from workbench.ui.components.notice import create_notice, notice
+from workbench.ui.components.outcome import create_outcome, outcome_value
 from workbench.ui.context import Context
 from workbench.ui.draft import update_draft
 from workbench.ui.feedback import guarded
@@ -65,8 +66,9 @@ def create_runs_page(context: Context) -> dict[str, Any]:
             parts["confirm_text"] = create_notice(elem_id="runs-confirm-text")
             parts["confirm_delete"] = gr.Button("Delete it", variant="stop", scale=0, min_width=120, elem_id="runs-confirm-delete")
             parts["cancel_delete"] = gr.Button("Keep it", scale=0, min_width=120, elem_id="runs-cancel-delete")
+        parts["outcome"] = create_outcome(elem_id="runs-outcome")
         parts["metrics"] = gr.Dataframe(
-            headers=["Metric on the test part", "Before", "After"],
+            headers=["Metric on the test part", "Base", "Tuned"],
             interactive=False,
             visible=False,
             buttons=[],
@@ -96,26 +98,26 @@ def create_runs_page(context: Context) -> dict[str, Any]:
     return parts
 
 
-def list_view(context: Context, parts: dict[str, Any], selected: str | None = None) -> dict[Any, Any]:
+def list_view(context: Context, parts: dict[str, Any], selected: str | None = None, keep: bool = False) -> dict[Any, Any]:
     """Return the updates that show the history.
 
     Args:
         context: The server's context.
         parts: The page's components.
-        selected: The run that stays selected, None for none.
+        selected: The run that is selected then, None for none.
+        keep: Whether to leave alone what is selected; it may have changed since the browser asked.
     """
     from workbench.runs import list_runs
 
     runs = list_runs(context.home)
     ids = {run.run_id for run in runs}
+    chosen: dict[str, Any] = {} if keep else {"value": selected if selected in ids else None}
     return {
         parts["empty"]: notice(
             "" if runs else "No run yet. Every run you start is listed here and stays until you delete it.",
         ),
         parts["table"]: gr.Dataframe(value=run_rows(runs, dataset_names(context)), visible=bool(runs)),
-        parts["selected"]: gr.Dropdown(
-            choices=[(run_label(run), run.run_id) for run in runs], value=selected if selected in ids else None, visible=bool(runs)
-        ),
+        parts["selected"]: gr.Dropdown(choices=[(run_label(run), run.run_id) for run in runs], visible=bool(runs), **chosen),
         parts["refresh"]: gr.Button(visible=bool(runs)),
     }
 
@@ -125,7 +127,7 @@ def details_view(context: Context, parts: dict[str, Any], run_id: str | None) ->
     from workbench.runs import get_run
 
     if not run_id:
-        return {parts["details"]: gr.Column(visible=False)}
+        return {parts["details"]: gr.Column(visible=False), parts["outcome"]: gr.HTML(value=outcome_value(None))}
     run = get_run(run_id, context.home)
     metrics = metric_rows(run.metrics or {})
     return {
@@ -135,6 +137,7 @@ def details_view(context: Context, parts: dict[str, Any], run_id: str | None) ->
         parts["keep"]: gr.Radio(visible=run.active),
         parts["delete"]: gr.Button(interactive=not run.active),
         parts["confirm"]: gr.Row(visible=False),
+        parts["outcome"]: gr.HTML(value=outcome_value(run_id, run.status)),
         parts["metrics"]: gr.Dataframe(value=metrics, visible=bool(metrics)),
         parts["new_name"]: run.name,
         parts["recipe"]: json.dumps(run.recipe().to_dict(), indent=2, ensure_ascii=False),
@@ -167,7 +170,20 @@ def _program(run: Run) -> str:
 
 
 def _detail_outputs(parts: dict[str, Any]) -> list[Any]:
-    names = ("details", "summary", "stop", "keep", "delete", "confirm", "metrics", "new_name", "recipe", "program", "log")
+    names = (
+        "details",
+        "summary",
+        "stop",
+        "keep",
+        "delete",
+        "confirm",
+        "outcome",
+        "metrics",
+        "new_name",
+        "recipe",
+        "program",
+        "log",
+    )
     return [parts[name] for name in names]
 
 
@@ -192,9 +208,18 @@ class _Handlers:
         """Show the run that was chosen."""
         return details_view(self.context, self.parts, run_id)
 
-    def on_refresh(self, run_id: str | None) -> dict[Any, Any]:
+    def on_linked(self, event: gr.EventData) -> dict[Any, Any]:
+        """Show a run that is linked to the one shown."""
+        run_id = str(event.run_id)
+        return {**list_view(self.context, self.parts, run_id), **details_view(self.context, self.parts, run_id)}
+
+    def on_retrained(self) -> dict[Any, Any]:
+        """List the run that was just queued; the one whose errors are on show stays open."""
+        return list_view(self.context, self.parts, keep=True)
+
+    def on_refresh(self) -> dict[Any, Any]:
         """Show what has changed since."""
-        return list_view(self.context, self.parts, run_id)
+        return list_view(self.context, self.parts, keep=True)
 
     def on_stop(self, run_id: str, keep: str) -> dict[Any, Any]:
         """Ask the run to stop."""
@@ -261,8 +286,10 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
     selected = parts["selected"]
     parts["table"].select(guarded(handlers.on_row), None, [selected, *details], **quiet)
     selected.input(guarded(handlers.on_selected), [selected], details, **quiet)
-    parts["refresh"].click(guarded(handlers.on_refresh), [selected], listed, **quiet)
-    parts["timer"].tick(guarded(handlers.on_refresh), [selected], listed, **quiet)
+    parts["refresh"].click(guarded(handlers.on_refresh), None, listed, **quiet)
+    parts["timer"].tick(guarded(handlers.on_refresh), None, listed, **quiet)
+    parts["outcome"].open(guarded(handlers.on_linked), None, [*listed, *details], **quiet)
+    parts["retrained"] = parts["outcome"].retrained(guarded(handlers.on_retrained), None, listed, **quiet)
     parts["stop"].click(guarded(handlers.on_stop), [selected, parts["keep"]], [*listed, *details], **quiet)
     parts["rename"].click(guarded(handlers.on_rename), [selected, parts["new_name"]], [*listed, *details], **quiet)
     parts["delete"].click(guarded(handlers.on_delete), [selected], [parts["confirm"], parts["confirm_text"]], **quiet)

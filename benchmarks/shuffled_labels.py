@@ -1,0 +1,150 @@
+"""How often the verdict says "better" when there is nothing to learn: training runs on the sample pairs with shuffled scores.
+
+    python benchmarks/shuffled_labels.py [--runs 100] [--output benchmarks/shuffled_labels.json]
+
+Each run permutes the scores of all rows, splits by shared sentences with its own seed, trains a BERT of width 32 for a few steps at a
+rate that moves it well away from its base, and is judged as every run is. Differences are then luck, and a 95 % interval may lie
+above zero in 2.5 of 100 runs; more than 5 would mean that the interval is too narrow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import platform
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import BertConfig, BertModel, BertTokenizerFast
+
+from workbench.data import Parts, components
+from workbench.data.splitting import split_rows, text_ids
+from workbench.recipe import ArchitectureSpec, Recipe, TrainingConfig, default_loss
+from workbench.runs.worker import SilentListener
+from workbench.training import run_training
+
+ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "sample_data" / "support_pairs.csv"
+ALLOWED = 5
+SETTINGS = {"max_steps": 12, "eval_steps": 6, "batch_size": 16, "learning_rate": 2e-3, "device": "cpu", "precision": "fp32"}
+FRACTIONS = (0.1, 0.2)
+
+
+def read_sample() -> tuple[list[str], list[str], np.ndarray]:
+    """Return first texts, second texts and scores (0 to 1) of the sample pairs."""
+    with SAMPLE.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    scores = np.array([float(row["score"]) / 5 for row in rows])
+    return [row["sentence1"] for row in rows], [row["sentence2"] for row in rows], scores
+
+
+def write_tiny_encoder(folder: Path, texts: Iterable[str]) -> Path:
+    """Write a random two-layer BERT of width 32 with word pieces of its own, and return its folder."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(vocab_size=800, special_tokens=specials, show_progress=False))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=64).save_pretrained(folder)
+    return folder
+
+
+def shuffled_run(seed: int, base: Path, folder: Path) -> dict[str, Any]:
+    """Train on shuffled scores and return the verdict.
+
+    Args:
+        seed: Of the permutation, the split and the training.
+        base: Folder of the encoder.
+        folder: Gets the run's files.
+    """
+    first, second, scores = read_sample()
+    shuffled = np.random.default_rng(seed).permutation(scores)
+    table = Dataset.from_dict({"sentence1": first, "sentence2": second, "score": shuffled.tolist()})
+    split = split_rows(text_ids([first, second]), *FRACTIONS, seed)
+    train, validation, test = (table.select(rows) for rows in (split.train, split.validation, split.test))
+    parts = Parts(
+        kind="scored_pairs",
+        classes=(),
+        train=train,
+        validation=validation,
+        test=test,
+        test_groups=components(test, ("sentence1", "sentence2")),
+        method=split.method,
+        leaking=split.leaking,
+        dropped=split.dropped,
+        notes=(),
+        test_rows=split.test,
+    )
+    recipe = Recipe(
+        str(base),
+        "shuffled",
+        ArchitectureSpec.default(),
+        default_loss("scored_pairs"),
+        training=TrainingConfig(**SETTINGS, seed=seed),
+    )
+    return dict(run_training(recipe, parts, folder, folder, SilentListener()).verdict)
+
+
+def measure(runs: int, folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the verdict of one run after the other."""
+    first, second, _ = read_sample()
+    base = write_tiny_encoder(folder / "tiny", [*first, *second])
+    for seed in range(runs):
+        verdict = shuffled_run(seed, base, folder / f"run-{seed}")
+        yield {"seed": seed, **{key: verdict[key] for key in ("outcome", "before", "after", "difference", "interval", "rows")}}
+
+
+def summary(verdicts: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """Return the verdicts with how often each outcome came up."""
+    return {
+        "runs": len(verdicts),
+        "outcomes": dict(Counter(verdict["outcome"] for verdict in verdicts)),
+        "allowed_better_of_100": ALLOWED,
+        "settings": SETTINGS,
+        "seconds": round(seconds, 1),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "verdicts": verdicts,
+    }
+
+
+def main() -> None:
+    """Measure, print the counts and write the file, anew after every run."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
+    options = parser.parse_args()
+    started = time.perf_counter()
+    verdicts: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for verdict in measure(options.runs, Path(folder)):
+            verdicts.append(verdict)
+            found = summary(verdicts, time.perf_counter() - started)
+            options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            print(f"{found['runs']} runs: {found['outcomes']}; better may come up at most {ALLOWED} times in 100", flush=True)
+
+
+if __name__ == "__main__":
+    main()
