@@ -20,10 +20,12 @@ __getattr__, __dir__, __all__ = lazy_names(
         "program_of_run": "workbench.runs.program",
         "read_live": "workbench.runs.live",
         "read_series": "workbench.runs.live",
+        "read_watch": "workbench.runs.live",
         "rename_run": "workbench.runs.history",
         "request_stop": "workbench.runs.history",
         "resolve_model": "workbench.runs.history",
         "submit": "workbench.runs.submission",
+        "suggest": "workbench.runs.submission",
         "train": "workbench.runs.following",
     },
 )
