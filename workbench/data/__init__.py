@@ -21,5 +21,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "open_parts": "workbench.data.parts",
         "preview_split": "workbench.data.parts",
         "read_column": "workbench.data.tables",
+        "suggest_sentences": "workbench.data.parts",
     },
 )

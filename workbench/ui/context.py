@@ -34,6 +34,7 @@ class Context:
         self._lock = threading.Lock()
         self._bases: dict[str, EncoderInfo] = {}
         self._splits: dict[tuple[str, float, float, int], SplitSummary] = {}
+        self._sentences: dict[tuple[str, float, float, int], tuple[str, ...]] = {}
 
     @property
     def home(self) -> Path:
@@ -70,12 +71,25 @@ class Context:
         Raises:
             DataError: If there is no such data set.
         """
-        key = (ref, training.validation_fraction, training.test_fraction, training.seed)
+        key = _split_key(ref, training)
         if key not in self._splits:
             from workbench.data import preview_split
 
             self._splits[key] = preview_split(ref, self.home, training)
         return self._splits[key]
+
+    def suggest_sentences(self, ref: str, training: TrainingConfig) -> tuple[str, ...]:
+        """Return a few sentences of a stored data set to watch, remembered as the split is.
+
+        Raises:
+            DataError: If there is no such data set.
+        """
+        key = _split_key(ref, training)
+        if key not in self._sentences:
+            from workbench.data import suggest_sentences
+
+            self._sentences[key] = suggest_sentences(ref, self.home, training)
+        return self._sentences[key]
 
     def close(self) -> None:
         """End the encoder process; runs go on."""
@@ -83,3 +97,7 @@ class Context:
             if self._encoder is not None:
                 self._encoder.close()
                 self._encoder = None
+
+
+def _split_key(ref: str, training: TrainingConfig) -> tuple[str, float, float, int]:
+    return ref, training.validation_fraction, training.test_fraction, training.seed
