@@ -133,7 +133,7 @@ def test_the_base_is_a_labelled_line_and_the_best_step_is_marked(panel, recorded
         recorded.evaluate(step, value)
     shown = panel()
     metric = shown.locator('[data-chart="metric"]')
-    expect(metric).to_contain_text("Held-out spearman_cosine")
+    expect(metric.locator(".wb-term")).to_have_text("spearman_cosine")
     expect(metric).to_contain_text("base encoder 0.4000")
     assert metric.locator(".wb-plot").evaluate("plot => [Array.from(plot.data[0].y), Array.from(plot.data[2].x)]") == [
         [0.4, 0.4],

@@ -77,16 +77,16 @@ function makeChart(key, title, term) {
   const figure = make("figure", "wb-chart", charts);
   figure.dataset.chart = key;
   const caption = make("figcaption", "wb-chart-head", figure);
-  const name = make("span", "", caption, title);
+  make("span", "", caption, title);
   const hint = make("span", "wb-term", caption, term);
   const readout = make("span", "wb-readout", caption);
   const plot = make("div", "wb-plot", figure);
-  return { figure, name, hint, readout, plot, drawn: false };
+  return { hint, readout, plot, drawn: false };
 }
 const lossChart = makeChart("loss", "Training loss", "lower is better");
-const metricChart = makeChart("metric", "Held-out metric", "validation part");
-const rateChart = makeChart("learning_rate", "Step size", "learning rate");
-const gradientChart = makeChart("grad_norm", "Strength of the correction", "gradient norm");
+const metricChart = makeChart("metric", "Held-out metric", "on the validation part");
+const rateChart = makeChart("learning_rate", "Size of a step", "learning rate");
+const gradientChart = makeChart("grad_norm", "Size of a correction", "gradient norm");
 make("p", "wb-hint wb-zoom-hint", body, "Drag over a curve to zoom in, double-click to see all of it; it stays zoomed while points arrive.");
 
 const evaluationBox = make("section", "wb-evaluations", body);
@@ -109,7 +109,7 @@ const views = make("div", "wb-charts", evaluationBox);
 const cosineFigure = make("figure", "wb-chart wb-cosines", views);
 const cosineHead = make("figcaption", "wb-chart-head", cosineFigure);
 make("span", "", cosineHead, "Right and wrong partners");
-make("span", "wb-term", cosineHead, "cosine of held-out pairs");
+make("span", "wb-term", cosineHead, "cosines, held out");
 const cosinePlot = make("div", "wb-plot", cosineFigure);
 const cosineWords = make("p", "wb-words", cosineFigure);
 
@@ -194,7 +194,7 @@ function resetCharts() {
     chart.drawn = false;
     chart.readout.textContent = "";
   }
-  metricChart.name.textContent = "Held-out metric";
+  metricChart.hint.textContent = "on the validation part";
   if (cosinePlot.data) Plotly.purge(cosinePlot);
   cosineWords.textContent = "";
   watchGrid.replaceChildren();
@@ -308,7 +308,7 @@ function drawMetric(metric) {
   const end = Math.max((run && run.total_steps) || 0, x[x.length - 1] || 0, 1);
   const baseline = baselineOf();
   const flat = baseline === null ? [[], []] : [[0, end], [baseline.value, baseline.value]];
-  metricChart.name.textContent = `Held-out ${metric}`;
+  metricChart.hint.textContent = metric;
   metricChart.readout.textContent = digits(y[y.length - 1], 4);
   if (metricChart.drawn) {
     Plotly.restyle(metricChart.plot, { x: [flat[0], x, best[0]], y: [flat[1], y, best[1]] }, [0, 1, 2]);
