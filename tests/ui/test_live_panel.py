@@ -8,14 +8,35 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from tests.ui.conftest import Watch, serving, watched_page
 from workbench.recipe import Recipe
 from workbench.runs import store, submit
 from workbench.runs.database import open_database
+from workbench.settings import Settings
 from workbench.ui.api.routes import MAXIMUM_POINTS
 
 pytestmark = pytest.mark.browser
 
 WATCH = ("cancel my contract", "end my <b>subscription</b>", "where is my parcel?")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """One home and one server for all tests of this file; building the page takes longer than a test."""
+    return tmp_path_factory.mktemp("live") / "home"
+
+
+@pytest.fixture(scope="module")
+def server(home):
+    with serving(Settings(home=home, port=0)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def page(browser):
+    """One page, which every test loads anew: the browser keeps the scripts."""
+    with watched_page(browser, Watch(allowed=["Connection errored out", "AbortError"])) as opened:
+        yield opened
 
 
 class Recorded:
@@ -56,11 +77,11 @@ def recorded(home, pairs_csv):
 
 
 @pytest.fixture
-def panel(open_tab, recorded):
+def panel(page, server, recorded):
     """The live panel, showing the run."""
 
     def open_():
-        page = open_tab("Train", f"?run={recorded.run.run_id}")
+        page.goto(f"{server.url}/?tab=train&run={recorded.run.run_id}")
         panel = page.locator("#train-live .wb-live")
         expect(panel).to_have_attribute("data-run", recorded.run.run_id)
         return panel
@@ -86,7 +107,7 @@ def wait_for_step(page, step, chart="loss"):
 def test_a_hundred_thousand_steps_are_drawn_with_3000_points_and_never_read_twice(panel, recorded, page):
     recorded.train(range(100_000), lambda step: 9.0 if step == 54_321 else 1 / (step + 1))
     answers = []
-    page.on("response", lambda answer: answers.append(answer) if "/live" in answer.url else None)
+    page.on("response", lambda answer: answers.append(answer) if f"{recorded.run.run_id}/live" in answer.url else None)
     shown = panel()
     wait_for_step(page, 99_999)
     assert 54_321 in shown.locator('[data-chart="loss"] .wb-plot').evaluate("plot => Array.from(plot.data[0].x)"), "a peak is kept"
@@ -223,3 +244,4 @@ def test_two_windows_follow_the_same_run(panel, recorded, page, server):
     wait_for_step(other, 39)
     page.bring_to_front()
     wait_for_step(page, 39)
+    other.close()

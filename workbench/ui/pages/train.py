@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.errors import ConfigError, WorkbenchError
+from workbench.errors import WorkbenchError
 from workbench.recipe import LOSSES, SUGGESTED, WATCH_LIMIT, default_loss, losses_for, parse_watch
 from workbench.ui import fields
 from workbench.ui.components.live_run import attach, create_live_run
@@ -83,7 +83,8 @@ def create_train_page(context: Context) -> dict[str, Any]:
                 label="Name of the run", placeholder="a name is made up when this is empty", elem_id="train-name"
             )
             parts["plan"] = create_notice(elem_id="train-plan")
-            parts["start"] = gr.Button("Start training", variant="primary", size="lg", elem_id="train-start")
+            # Until the form is filled it shows defaults, which nobody means to start.
+            parts["start"] = gr.Button("Start training", variant="primary", size="lg", interactive=False, elem_id="train-start")
             parts["problem"] = create_notice(elem_id="train-problem")
         with gr.Column(scale=3, min_width=320):
             parts["live"] = create_live_run(elem_id="train-live")
@@ -166,16 +167,18 @@ def fill_form(context: Context, parts: dict[str, Any], listener: Callable[..., A
     """
     form = form_components(parts)
     loaded = [parts["saved"], parts["loss"], *(parts[f"loss_{name}"] for name in fields.LOSS_PARAMETERS)]
-    listener(guarded(lambda: load_form(context, parts)), None, loaded, js=FORGET_TYPED if forget else None, **QUIET).then(
+    merged = listener(guarded(lambda: load_form(context, parts)), None, loaded, js=FORGET_TYPED if forget else None, **QUIET).then(
         None, [parts["saved"], *form], [*form, parts["filled"]], js=_merge_script(form), api_visibility="private"
-    ).then(parts["on_edit"], [parts["filled"], *form], parts["described"], **QUIET)
+    )
+    merged.then(lambda: gr.Button(interactive=True), None, [parts["start"]], **QUIET)
+    merged.then(parts["on_edit"], [parts["filled"], *form], parts["described"], **QUIET)
 
 
 def _merge_script(form: Sequence[Any]) -> str:
     """Return the script that fills the form: it runs in the browser, so nothing can be typed between look and fill."""
     order = json.dumps([[name, part.elem_id] for name, part in zip(_form_names(), form, strict=True)])
     return (
-        "(saved, ...current) => { const values = JSON.parse(saved); const typed = window.workbenchTyped; "
+        "(saved, ...current) => { if (!saved) return [...current, 'yes']; const values = JSON.parse(saved); const typed = window.workbenchTyped; "
         f"const merged = {order}.map(([name, id], index) => typed.has(id) ? current[index] : values[name]); "
         "return [...merged, 'yes']; }"
     )
@@ -270,8 +273,6 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
 
     def on_start(filled: str | None, *values: Any) -> dict[Any, Any]:
         try:
-            if not filled:
-                raise ConfigError("The form is still being filled with your last settings; press Start again.")
             run_id = start_run(context, save_form(context, form_values(values)))
         except Exception as error:
             return {parts["problem"]: notice(sentence(error), "error")}

@@ -447,6 +447,7 @@ function buildGrid() {
     texts.forEach((_, column) => {
       const cell = make("span", "wb-cell", line);
       cell.setAttribute("role", "gridcell");
+      cell.tabIndex = -1;
       cell.dataset.row = String(row);
       cell.dataset.column = String(column);
     });
