@@ -229,8 +229,10 @@ def build_student(
 
 
 class CosineDistillLoss(Loss):
-    """Mean of 1 - cosine between the student's vector and the teacher's, plus `matching` times the mean squared difference of
-    all cosines within the batch (Tung and Mori 2019). Where the widths differ, a linear map between them is learned.
+    """Mean of 1 - cosine between the student's vector and the teacher's.
+
+    Plus `matching` times the mean squared difference of all cosines within the batch (Tung and Mori 2019). Where the widths
+    differ, a linear map between them is learned.
     """
 
     def __init__(self, width: int, teacher_width: int, matching: float = 0.0) -> None:
@@ -270,15 +272,15 @@ class _Report(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if logs and "loss" in logs:
-            print(f"step {state.global_step} of {state.max_steps}: loss {logs['loss']:.4f}, {time.perf_counter() - self._start:.0f} s")
+            print(
+                f"step {state.global_step} of {state.max_steps}: loss {logs['loss']:.4f}, {time.perf_counter() - self._start:.0f} s"
+            )
             sys.stdout.flush()
             if self._model is not None:
                 self._model.save(self._folder)
 
 
-def distil(
-    student: SentenceTransformer, texts: Sequence[str], targets: NDArray[Any], loss: Loss, args: argparse.Namespace
-) -> None:
+def distil(student: SentenceTransformer, texts: Sequence[str], targets: NDArray[Any], loss: Loss, args: argparse.Namespace) -> None:
     """Train a student on the teacher's vectors, with the workbench's own batches and trainer."""
     tokens = Tokens(student, [list(texts)])
     steps = args.steps or int(args.epochs * len(tokens.columns[0]) / args.batch_size)

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from workbench import cli
 from workbench.cli import build_parser, main, parse_columns, parse_scale
 from workbench.errors import ConfigError
+from workbench.recipe import Recipe, TrainingConfig, suggest_training
 
 Run = Callable[..., tuple[int, dict, str]]
 
@@ -202,7 +204,7 @@ def test_dry_pass(run: Run, data: Path, tiny_bert: Path, home: Path, capsys: pyt
     assert code == 0
     assert [layer["title"] for layer in answer["layers"]] == ["Transformer", "Pooling", "Dense"]
     assert answer["layers"][-1]["shape"] == [6, 16]
-    assert [finding["severity"] for finding in answer["findings"]][0] == "warning"
+    assert answer["findings"][0]["severity"] == "warning"
     assert not (home / "datasets").exists() and not (home / "runs").exists()
     assert main([str(word) for word in words]) == 0
     printed = capsys.readouterr().out
@@ -231,6 +233,30 @@ def test_columns_and_scales() -> None:
     assert parse_scale("1-5") == (1, 5) and parse_scale("-1-1") == (-1, 1) and parse_scale(None) is None
     with pytest.raises(ConfigError):
         parse_scale("5")
+
+
+def parsed(*words: object) -> Recipe:
+    return cli._recipe(build_parser().parse_args([*map(str, words)]))
+
+
+def test_a_file_names_the_sentences_to_watch(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "watch.txt").write_text("größer\n\nkleiner\n", encoding="utf-8")
+    recipe = parsed("train", data, "--base", "scratch", "--watch", tmp_path / "watch.txt")
+    assert recipe.watch == ("größer", "kleiner")
+    (tmp_path / "recipe.json").write_text(recipe.to_json(), encoding="utf-8")
+    assert parsed("train", "--recipe", tmp_path / "recipe.json").watch == recipe.watch
+    assert parsed("train", data, "--base", "scratch").watch == ()
+
+
+def test_settings_are_suggested_when_asked_for_and_what_is_given_stays(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("train", data, "--base", "scratch", "--epochs", "2")
+    assert parsed(*words).training == TrainingConfig(epochs=2)
+    suggestion = suggest_training("scored_pairs", 75)
+    recipe = parsed(*words, "--suggest")
+    assert recipe.training == TrainingConfig(**{**suggestion.values(), "epochs": 2})
+    assert recipe.training.batch_size != TrainingConfig().batch_size
+    said = capsys.readouterr().err
+    assert "Suggested for 75 training rows: --batch-size 8" in said and "--epochs" not in said
 
 
 def test_a_mistake_of_ours_is_a_sentence_and_a_log(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

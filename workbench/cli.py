@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from workbench.errors import ConfigError, DataError, InputError, ModelError, WorkbenchError
-from workbench.recipe import TRAINING_PARAMETERS, ArchitectureSpec, LayerSpec, Recipe, TrainingConfig, parse_layers, parse_loss
+from workbench.recipe import (
+    SUGGESTED,
+    TRAINING_PARAMETERS,
+    ArchitectureSpec,
+    LayerSpec,
+    Recipe,
+    TrainingConfig,
+    parse_layers,
+    parse_loss,
+    parse_watch,
+)
 from workbench.settings import home_folder
 
 if TYPE_CHECKING:
@@ -125,11 +135,17 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--name", help="what to call the run")
     train.add_argument("--validation-data", metavar="FILE", help="rows to pick the best step on (else split off)")
     train.add_argument("--test-data", metavar="FILE", help="rows for the verdict (else split off)")
+    train.add_argument(
+        "--watch", metavar="FILE", help="up to 12 sentences, one a line, whose similarities are recorded at every evaluation"
+    )
     train.add_argument("--max-seq-length", metavar="N", help="cut texts after this many word pieces")
     for parameter in TRAINING_PARAMETERS:
         unit = f" [{parameter.unit}]" if parameter.unit else ""
         text = f"{parameter.help}{unit} (default: {'none' if parameter.default is None else parameter.default})"
         train.add_argument(_option(parameter.name), metavar="X", help=text.replace("%", "%%"))
+    train.add_argument(
+        "--suggest", action="store_true", help=f"take {', '.join(map(_option, SUGGESTED))} from the number and kind of the rows"
+    )
     train.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
     train.add_argument("--devices", type=int, metavar="N", help="number of GPUs")
     train.add_argument(
@@ -256,8 +272,8 @@ def parse_scale(text: str | None) -> tuple[float, float] | None:
 # --- train ---------------------------------------------------------------------------------------------------------------
 
 
-def _recipe(options: argparse.Namespace) -> Recipe:
-    """Return the recipe that the options of `train` describe."""
+def _given_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of the loop that stand on the command line."""
     given = {}
     for parameter in TRAINING_PARAMETERS:
         text = getattr(options, parameter.name)
@@ -268,7 +284,12 @@ def _recipe(options: argparse.Namespace) -> Recipe:
                 raise ConfigError(
                     error.message.replace(f"`{parameter.name}`", f"`{_option(parameter.name)}`"), parameter.name
                 ) from None
-    given |= {name: getattr(options, name) for name in ("device", "devices") if getattr(options, name) is not None}
+    return given | {name: getattr(options, name) for name in ("device", "devices") if getattr(options, name) is not None}
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """Return the recipe that the options of `train` describe."""
+    given = _given_settings(options)
     start = _read_recipe(Path(options.recipe)) if options.recipe else None
     base, data = options.base or (start and start.base), options.data or (start and start.data)
     if data is None:
@@ -286,9 +307,23 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     for name in ("validation_data", "test_data", "name"):
         if getattr(options, name) is not None:
             changes[name] = getattr(options, name)
+    if options.watch is not None:
+        changes["watch"] = parse_watch("\n".join(_read_texts(Path(options.watch), None)))
     if options.allow_leaking_split:
         changes["allow_leaking_split"] = True
-    return recipe.replace(**changes, architecture=_architecture(options, recipe, base))
+    recipe = recipe.replace(**changes, architecture=_architecture(options, recipe, base))
+    return _suggested(recipe, given, options.home_folder) if options.suggest else recipe
+
+
+def _suggested(recipe: Recipe, given: Mapping[str, Any], home: Path) -> Recipe:
+    """Return the recipe with the settings that fit its data; what stands on the command line stays."""
+    from workbench.runs import suggest
+
+    suggestion = suggest(recipe, home)
+    values = {name: value for name, value in suggestion.values().items() if name not in given}
+    words = ", ".join(f"{_option(name)} {value:g}" for name, value in values.items())
+    _say(f"Suggested for {suggestion.rows:,} training rows: {words or 'nothing that is not given'} ({suggestion.reason}).")
+    return recipe.replace(training=TrainingConfig.from_dict(recipe.training.to_dict() | values))
 
 
 def _architecture(options: argparse.Namespace, recipe: Recipe, base: str) -> ArchitectureSpec | None:

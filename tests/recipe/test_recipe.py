@@ -22,6 +22,7 @@ def full_recipe() -> Recipe:
         training=TrainingConfig(epochs=2, learning_rate=3e-5, max_steps=7, device="cuda:1"),
         name="größer",
         allow_leaking_split=True,
+        watch=("eins", "zwei"),
     )
 
 

@@ -4,10 +4,10 @@ import math
 import pytest
 
 from workbench.errors import InputError
-from workbench.runs import read_live, read_series, store
-from workbench.runs.live import MAXIMUM_POINTS, downsample, read_log, read_points
+from workbench.runs import read_live, read_series, read_watch, store
+from workbench.runs.live import MAXIMUM_MATRICES, MAXIMUM_POINTS, downsample, read_log, read_points, smooth
 from workbench.runs.process import this_process
-from workbench.runs.run import LOG_FILE, METRICS_FILE, run_folder
+from workbench.runs.run import LOG_FILE, METRICS_FILE, RECIPE_FILE, WATCH_FILE, run_folder
 
 
 def line(step, kind="train", **values):
@@ -101,6 +101,49 @@ def test_downsampling_keeps_order_and_bounds():
         if maximum >= 4:
             assert 70 in kept
     assert downsample([], 10, "loss") == []
+
+
+def test_peaks_of_several_values_are_kept():
+    points = [{"step": step, "loss": 1.0, "grad_norm": 1.0} for step in range(1000)]
+    points[400]["loss"], points[700]["grad_norm"] = 9.0, 50.0
+    kept = [point["step"] for point in downsample(points, 50, "loss", "grad_norm")]
+    assert {0, 400, 700, 999} <= set(kept) and len(kept) <= 50
+
+
+def test_a_curve_is_smoothed_before_it_is_thinned(metrics, home):
+    run_id, path = metrics
+    with path.open("wb") as file:
+        for step in range(10_000):  # nine of ten losses are low: the middle between lows and highs is not their mean
+            file.write(line(step, loss=10.0 if step % 10 == 0 else 0.0))
+    points = read_live(run_id, home)["points"]
+    assert len(points) <= MAXIMUM_POINTS
+    assert sum(point["smooth"] for point in points[500:]) / len(points[500:]) == pytest.approx(1.0, abs=0.4)
+
+
+def test_smoothing_starts_with_the_first_loss_and_passes_over_gaps():
+    found = [point["smooth"] for point in smooth([{"loss": 4.0}, {"loss": None}, {"loss": 4.0}, {"loss": 17.0}])]
+    assert found == [4.0, 4.0, 4.0, 5.0]
+
+
+def test_the_watch_list_comes_once_with_its_sentences(metrics, home):
+    run_id, _ = metrics
+    path = run_folder(run_id, home) / WATCH_FILE
+    assert read_live(run_id, home)["watch"] == 0
+    assert read_watch(run_id, home) == {"texts": [], "points": [], "cursor": "0"}
+    recipe = run_folder(run_id, home) / RECIPE_FILE
+    recipe.write_text(json.dumps({**json.loads(recipe.read_text()), "watch": ["a <b>", "b"]}))
+    path.parent.mkdir()
+    path.write_bytes(b'{"step": 0, "matrix": [[1, 0.5], [0.5, 1]]}\n')
+    assert read_live(run_id, home)["watch"] == path.stat().st_size
+    first = read_watch(run_id, home)
+    assert first["texts"] == ["a <b>", "b"]
+    assert [point["step"] for point in first["points"]] == [0]
+    with path.open("ab") as file:
+        file.write(b'{"step": 5, "matrix": [[1, 0.6], [0.6, 1]]}\n{"step": 9, "matr')
+    assert [point["step"] for point in read_watch(run_id, home, first["cursor"])["points"]] == [5]
+    path.write_bytes(b"".join(b'{"step": %d, "matrix": [[1]]}\n' % step for step in range(2000)))
+    steps = [point["step"] for point in read_watch(run_id, home)["points"]]
+    assert len(steps) == MAXIMUM_MATRICES and (steps[0], steps[-1]) == (0, 1999) and steps == sorted(set(steps))
 
 
 def test_series_of_an_unknown_run_are_refused(home, add_run):

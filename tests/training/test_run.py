@@ -120,12 +120,20 @@ def test_every_loss_trains_on_every_kind_it_names(
 
 def test_what_a_run_tells_and_leaves(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
     listener = Recorder()
-    result = run_training(recipe(tiny_bert, epochs=2), make_parts("scored_pairs", sentences), home, tmp_path, listener)  # type: ignore[arg-type]
+    settings = recipe(tiny_bert, epochs=2).replace(watch=("pay my invoice", "please repair my router"))
+    result = run_training(settings, make_parts("scored_pairs", sentences), home, tmp_path, listener)  # type: ignore[arg-type]
     assert listener.started is not None
     total, device, facts = listener.started
     assert (total, device, facts["rows"], facts["validation_rows"], facts["test_rows"]) == (12, "cpu", 48, 24, 60)
     assert listener.steps == list(range(1, 13))
     assert listener.evaluations[0]["step"] == 0 and listener.evaluations[-1]["step"] == 12
+    assert facts["kind"] == "scored_pairs"
+    sides = [point["cosine"] for point in listener.evaluations]
+    assert all(sum(side["positive"]) + sum(side["negative"]) == 24 for side in sides)
+    assert sides[0] != sides[-1], "training moves the cosines"
+    watched = [json.loads(line) for line in (tmp_path / "evaluations" / "watch.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in watched] == [point["step"] for point in listener.evaluations]
+    assert watched[0]["matrix"] != watched[-1]["matrix"]
     assert facts["baseline"] == listener.evaluations[0]["value"], "the stack is the base's own, so both start alike"
     assert listener.messages[0] == "A note on the data."
     best = [point["step"] for point in listener.evaluations if point["best"]][-1]

@@ -58,8 +58,26 @@ def test_series_of_several_runs(client, queued):
     assert 2 <= len(answer[queued.run_id]["train"]) <= 50
 
 
+def test_the_watch_list_after_the_cursor_only(client, queued):
+    path = queued.folder / "evaluations" / "watch.jsonl"
+    path.parent.mkdir()
+    path.write_text('{"step": 0, "matrix": [[1]]}\n')
+    first = client.get(f"/api/runs/{queued.run_id}/watch").json()
+    assert [point["step"] for point in first["points"]] == [0] and first["texts"] == []
+    assert client.get(f"/api/runs/{queued.run_id}/live").json()["watch"] == path.stat().st_size
+    again = client.get(f"/api/runs/{queued.run_id}/watch", params={"after": first["cursor"]}).json()
+    assert again["points"] == []
+
+
 @pytest.mark.parametrize(
-    "path", ["/api/runs/nothing", "/api/runs/nothing/live", "/api/runs/20260101-000000-aaaa", "/api/runs/..%2f..%2fetc/live"]
+    "path",
+    [
+        "/api/runs/nothing",
+        "/api/runs/nothing/watch",
+        "/api/runs/nothing/live",
+        "/api/runs/20260101-000000-aaaa",
+        "/api/runs/..%2f..%2fetc/live",
+    ],
 )
 def test_a_run_that_is_not_there_is_404_in_words(client, path):
     answer = client.get(path)

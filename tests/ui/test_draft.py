@@ -4,7 +4,7 @@ import pytest
 
 from workbench.errors import ConfigError
 from workbench.models import DEFAULT_BASE
-from workbench.recipe import ArchitectureSpec, LayerSpec, LossSpec, TrainingConfig
+from workbench.recipe import SUGGESTED, ArchitectureSpec, LayerSpec, LossSpec, TrainingConfig
 from workbench.ui import Draft, load_draft, save_draft, update_draft
 
 
@@ -27,6 +27,8 @@ def test_what_is_saved_is_read_back(home):
         loss=LossSpec("CoSENTLoss", {"scale": 12.0}),
         training=TrainingConfig(epochs=1.5, learning_rate=3e-5),
         name="Überlauf <b>",
+        watch=("eins", "zwei"),
+        touched=("epochs",),
     )
     save_draft(home, draft)
     assert load_draft(home) == draft
@@ -71,6 +73,16 @@ def test_a_draft_with_data_is_a_recipe():
     recipe = Draft(base="scratch", data="abc/v1", name="x").to_recipe()
     assert (recipe.base, recipe.data, recipe.name) == ("scratch", "abc/v1", "x")
     assert recipe.architecture == ArchitectureSpec.default()
+
+
+def test_whoever_gives_settings_means_them(home):
+    assert update_draft(home, training=TrainingConfig()).touched == SUGGESTED
+    assert update_draft(home, training=TrainingConfig(epochs=2), touched=()).touched == ()
+
+
+def test_a_watch_list_nobody_touched_is_none_in_the_recipe():
+    assert Draft(data="abc/v1").to_recipe().watch == ()
+    assert Draft(data="abc/v1", watch=("a",)).to_recipe().watch == ("a",)
 
 
 def test_a_home_that_cannot_be_written_is_said_in_words(tmp_path):

@@ -103,6 +103,52 @@ def test_the_strip_with_a_loss_that_does_not_fit(stored):
     assert steps[2]["state"] == "problem"
 
 
+def test_the_strip_with_a_network_that_cannot_be_built():
+    assert present.flow_steps(Draft(base="scratch"), None, None, "No pooling.")[0]["state"] == "problem"
+
+
+def following(draft, dataset=None, last=None, problem=""):
+    action = present.next_action(draft, dataset, last, problem)
+    return action["tab"], action["target"], action["text"]
+
+
+def test_what_comes_next_leads_to_what_is_missing(stored):
+    ready = Draft(base="scratch", data=stored.ref)
+    assert following(Draft(base="scratch"))[:2] == ("data", "data-file")
+    assert "is gone" in following(ready)[2]
+    assert following(ready, stored)[:2] == ("train", "train-start")
+    tab, target, text = following(ready, stored, None, "Add a Pooling layer.")
+    assert (tab, target) == ("build", "build-stack") and "Add a Pooling layer." in text
+    assert following(Draft(base="scratch", data=stored.ref, loss=LossSpec("TripletLoss")), stored)[:2] == ("train", "train-loss")
+    tab, target, text = following(ready, stored, with_run(status="running"))
+    assert (tab, target) == ("train", "train-live") and "First <b> is running" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "has ended: better. Next: read the verdict"),
+        ({"verdict": {"outcome": "no_clear_difference"}}, "no clear difference. Next: read the verdict"),
+        ({"status": "failed", "verdict": None}, "failed. Next: read why"),
+        ({"status": "interrupted", "verdict": None}, "was interrupted. Next: read why"),
+        ({"status": "stopped", "verdict": None}, "was stopped. Next: see what it left"),
+    ],
+)
+def test_what_comes_after_a_run_until_the_draft_changes(changes, words, stored, tmp_path):
+    draft = Draft(base="scratch", data=stored.ref, training=TrainingConfig(epochs=2))
+    settled = dataclasses.replace(draft, loss=LossSpec("CoSENTLoss"))
+    (tmp_path / "recipe.json").write_text(settled.to_recipe().to_json())
+    run = with_run(**changes, folder=tmp_path)
+    assert words in following(draft, stored, run)[2]
+    assert following(draft, stored, run)[1] == "train-live"
+    changed = dataclasses.replace(draft, training=TrainingConfig(epochs=3))
+    assert following(changed, stored, run)[1] == "train-start"
+
+
+def test_a_run_whose_recipe_is_gone_is_no_run_of_the_draft():
+    assert not present.is_run_of(RUN, Draft(base="scratch", data="pairs-1/v1"))
+
+
 def test_issues_stand_worst_first():
     issues = [
         Issue("a", "note", 1, (), "A note."),

@@ -24,5 +24,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "read_column": "workbench.data.tables",
         "read_lines": "workbench.data.tables",
         "read_table": "workbench.data.tables",
+        "suggest_sentences": "workbench.data.parts",
     },
 )

@@ -28,6 +28,7 @@ from workbench.errors import DataError
 from workbench.recipe.kinds import KINDS
 from workbench.recipe.recipe import Recipe
 from workbench.recipe.training import TrainingConfig
+from workbench.recipe.watch import WATCH_CHARACTERS
 
 if TYPE_CHECKING:
     import datasets
@@ -188,6 +189,29 @@ def preview_split(ref: str, home: Path, training: TrainingConfig) -> SplitSummar
         share,
         describe_split(split, share),
     )
+
+
+def suggest_sentences(ref: str, home: Path, training: TrainingConfig, count: int = 6) -> tuple[str, ...]:
+    """Return a few sentences of the validation part to watch: of rows with a value, the highest, the middle and the lowest one.
+
+    Where no clean split is possible they come from all rows.
+
+    Raises:
+        DataError: If there is no such data set.
+    """
+    stored = open_dataset(ref, home)
+    kind = KINDS[stored.kind]
+    table = stored.table()
+    try:
+        ids = text_ids([list(table[role]) for role in kind.texts])
+        split = split_rows(ids, training.validation_fraction, training.test_fraction, training.seed)
+        table = table.select(split.validation if len(split.validation) else split.train)
+    except DataError:
+        pass
+    order = range(len(table)) if kind.label is None else np.argsort(-np.asarray(table[kind.label]), kind="stable")
+    places = [0, len(order) // 2, len(order) - 1] if kind.label is not None else range(min(count, len(order)))
+    texts = [str(table[int(order[place])][role]) for place in places for role in kind.texts]
+    return tuple(text for text in dict.fromkeys(text.strip() for text in texts) if 0 < len(text) <= WATCH_CHARACTERS)[:count]
 
 
 def load_pairs(

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "Details": "workbench.evaluation.evaluation",
         "ERROR_WORDS": "workbench.evaluation.evaluation",
         "EmbeddingSimilarityEvaluator": "workbench.evaluation.embedding_similarity",
+        "Encode": "workbench.evaluation.evaluation",
         "Evaluation": "workbench.evaluation.evaluation",
         "Evaluator": "workbench.evaluation.evaluation",
         "GeneralCheck": "workbench.evaluation.general",
@@ -17,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "PairClassificationEvaluator": "workbench.evaluation.pair_classification",
         "Threshold": "workbench.evaluation.calibration",
         "TripletEvaluator": "workbench.evaluation.triplet",
+        "Separation": "workbench.evaluation.separation",
         "Verdict": "workbench.evaluation.verdict",
         "build_evaluator": "workbench.evaluation.evaluation",
         "calibrate": "workbench.evaluation.calibration",
@@ -26,5 +28,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "general_evaluator": "workbench.evaluation.general",
         "read_calibration": "workbench.evaluation.calibration",
         "reliability": "workbench.evaluation.calibration",
+        "measure_separation": "workbench.evaluation.separation",
     },
 )

@@ -196,7 +196,9 @@ class Transformer(Layer):
         generator = torch.Generator().manual_seed(0)
         vocabulary = int(self.auto_model.config.vocab_size)
         # Longer than any attention window, and together more tokens than there are positions.
-        longest = min(self.max_seq_length, max(_LONG_ENOUGH, 2 * int(getattr(self.auto_model.config, "sliding_window", 0) or 0) + 3))
+        longest = min(
+            self.max_seq_length, max(_LONG_ENOUGH, 2 * int(getattr(self.auto_model.config, "sliding_window", 0) or 0) + 3)
+        )
         lengths = sorted(min(length, longest) for length in (2, 2, 5, 9, 17))
         lengths += [longest] * (min(self.max_positions, _MOST_TOKENS) // longest + 1)
         rows = [torch.randint(0, vocabulary, (length,), generator=generator) for length in lengths]

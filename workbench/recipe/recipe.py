@@ -12,6 +12,7 @@ from workbench.errors import ConfigError
 from workbench.recipe.architecture import ArchitectureSpec
 from workbench.recipe.losses import LossSpec
 from workbench.recipe.training import TrainingConfig
+from workbench.recipe.watch import check_watch
 
 RECIPE_VERSION = 1
 
@@ -32,6 +33,7 @@ class Recipe:
         training: Settings of the loop.
         name: What the user calls the run; empty for a generated name.
         allow_leaking_split: Whether a random split is acceptable where no leak-free one leaves enough rows.
+        watch: Up to twelve sentences whose similarities are recorded at every evaluation; they train nothing.
     """
 
     base: str
@@ -45,6 +47,7 @@ class Recipe:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     name: str = ""
     allow_leaking_split: bool = False
+    watch: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what can be checked without looking at files."""
@@ -53,6 +56,7 @@ class Recipe:
             if not isinstance(value, str) or not value.strip():
                 raise ConfigError(f"A recipe needs `{name}`, got {value!r}.", field=name)
         object.__setattr__(self, "columns", dict(self.columns))
+        object.__setattr__(self, "watch", check_watch(self.watch))
         if self.score_scale is not None:
             low, high = (float(bound) for bound in self.score_scale)
             if not low < high:
@@ -78,6 +82,7 @@ class Recipe:
             "allow_leaking_split": self.allow_leaking_split,
             "loss": None if self.loss is None else self.loss.to_dict(),
             "training": self.training.to_dict(),
+            "watch": list(self.watch),
         }
 
     def to_json(self) -> str:

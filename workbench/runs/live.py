@@ -10,9 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from workbench.runs.history import find_run, get_run
-from workbench.runs.run import LOG_FILE, METRICS_FILE, Run
+from workbench.runs.run import LOG_FILE, METRICS_FILE, WATCH_FILE, Run
 
 MAXIMUM_POINTS = 3000
+MAXIMUM_MATRICES = 400
+SMOOTHING = 25
+"""Points of the loss curve over which the smoothed line looks back."""
+
+_TRAIN_KEYS = ("loss", "grad_norm")  # what must keep its peaks
 LOG_CHARACTERS = 8000
 _LOG_BYTES = 64 * 1024  # progress bars are redrawn many times a line; behind them is what one wants to read
 
@@ -31,7 +36,8 @@ def read_live(run_id: str, home: Path, after: str = "") -> dict[str, Any]:
         after: The `cursor` of the last answer; empty, or anything that is none, starts at the beginning.
 
     Returns:
-        `run`, `points`, `cursor`, `log`, `eta_seconds` (None where unknown).
+        `run`, `points`, `cursor`, `log`, `eta_seconds` (None where unknown), `watch` (bytes of watch-list matrices so far; when it
+        grows there is something new to read). Where points had to be left out, those of the loss curve have `smooth`, the smoothed loss.
 
     Raises:
         InputError: If there is no such run.
@@ -41,7 +47,11 @@ def read_live(run_id: str, home: Path, after: str = "") -> dict[str, Any]:
     if len(points) > MAXIMUM_POINTS:
         train, evaluation = _by_type(points)
         share = max(2, MAXIMUM_POINTS - min(len(evaluation), MAXIMUM_POINTS // 2))
-        points = [*downsample(train, share, "loss"), *downsample(evaluation, MAXIMUM_POINTS - share, "value")]
+        # Smoothed before it is thinned: the mean of what is kept, lows and highs, is not that of the curve.
+        points = [
+            *downsample(smooth(train), share, *_TRAIN_KEYS),
+            *downsample(evaluation, MAXIMUM_POINTS - share, "value"),
+        ]
         points.sort(key=lambda point: point.get("step") or 0)
     return {
         "run": run.to_dict(),
@@ -49,7 +59,31 @@ def read_live(run_id: str, home: Path, after: str = "") -> dict[str, Any]:
         "cursor": cursor,
         "log": read_log(run.folder / LOG_FILE),
         "eta_seconds": _eta_seconds(run),
+        "watch": _size(run.folder / WATCH_FILE),
     }
+
+
+def read_watch(run_id: str, home: Path, after: str = "") -> dict[str, Any]:
+    """Return the similarities of a run's watch-list since a cursor.
+
+    Args:
+        run_id: Which run.
+        home: Folder of the workbench.
+        after: The `cursor` of the last answer; empty, or anything that is none, starts at the beginning.
+
+    Returns:
+        `texts`, the sentences; `points`, each with `step` and `matrix` of cosines, at most 400 of them; `cursor`.
+
+    Raises:
+        InputError: If there is no such run.
+        RunError: If its recipe cannot be read.
+    """
+    run = get_run(run_id, home)
+    points, cursor = read_points(run.folder / WATCH_FILE, after)
+    if len(points) > MAXIMUM_MATRICES:
+        last = len(points) - 1
+        points = [points[round(index * last / (MAXIMUM_MATRICES - 1))] for index in range(MAXIMUM_MATRICES)]
+    return {"texts": list(run.recipe().watch), "points": points, "cursor": cursor}
 
 
 def read_series(run_ids: Iterable[str], home: Path, maximum: int = MAXIMUM_POINTS) -> dict[str, dict[str, list[Point]]]:
@@ -114,34 +148,56 @@ def read_log(path: Path, characters: int = LOG_CHARACTERS) -> str:
     return tail.partition("\n")[2] if "\n" in tail.rstrip("\n") else tail
 
 
-def downsample(points: Sequence[Point], maximum: int, key: str) -> list[Point]:
-    """Thin a curve: first and last point, and of each stretch between the lowest and the highest.
+def smooth(points: Iterable[Point]) -> list[Point]:
+    """Return points of the loss curve with `smooth`, the exponentially weighted mean of `loss` over about the last 25 of them."""
+    smoothed = []
+    mean: float | None = None
+    for point in points:
+        loss = point.get("loss")
+        if isinstance(loss, int | float) and math.isfinite(loss):
+            mean = loss if mean is None else mean + (loss - mean) * 2 / (SMOOTHING + 1)
+        smoothed.append({**point, "smooth": mean})
+    return smoothed
+
+
+def downsample(points: Sequence[Point], maximum: int, *keys: str) -> list[Point]:
+    """Thin a curve: first and last point, and of each stretch between the lowest and the highest by each key.
 
     A point without a number (a loss that became NaN) counts as the highest, so it is not lost.
 
     Args:
         points: In order.
         maximum: How many to return at most.
-        key: Which value must keep its peaks.
+        *keys: Which values must keep their peaks.
     """
     if len(points) <= maximum:
         return list(points)
-    if maximum < 4:
+    if maximum < 2 + 2 * len(keys):
         return [points[0], points[-1]][:maximum]
     inner = range(1, len(points) - 1)
-    stretches = (maximum - 2) // 2
+    stretches = (maximum - 2) // (2 * len(keys))
     kept = [0]
     for number in range(stretches):
         stretch = inner[number * len(inner) // stretches : (number + 1) * len(inner) // stretches]
         if stretch:
-            heights = [_height(points[index], key) for index in stretch]
-            kept += sorted({stretch[heights.index(min(heights))], stretch[heights.index(max(heights))]})
+            found = set()
+            for key in keys:
+                heights = [_height(points[index], key) for index in stretch]
+                found |= {stretch[heights.index(min(heights))], stretch[heights.index(max(heights))]}
+            kept += sorted(found)
     return [points[index] for index in [*kept, len(points) - 1]]
 
 
 def _height(point: Mapping[str, Any], key: str) -> float:
     value = point.get(key)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else math.inf
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _parse(line: bytes) -> Point | None:

@@ -21,6 +21,7 @@ RUNS_FOLDER = "runs"
 RECIPE_FILE = "recipe.json"
 LOG_FILE = "log.txt"
 METRICS_FILE = "metrics.jsonl"
+WATCH_FILE = "evaluations/watch.jsonl"
 MODEL_FOLDER = "model"
 BASE_FOLDER = "base"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from workbench.data import StoredDataset, import_file, is_dataset_ref, open_dataset, open_parts
 from workbench.errors import ModelError, RunError
 from workbench.models import describe_base, resolve_base
-from workbench.recipe import ArchitectureSpec, EncoderInfo, LayerSpec, Recipe, default_loss
+from workbench.recipe import ArchitectureSpec, EncoderInfo, LayerSpec, Recipe, Suggestion, default_loss, suggest_training
 from workbench.runs import store
 from workbench.runs.database import open_database
 from workbench.runs.history import clean_name, find_run, get_run, resolve_model
@@ -55,6 +55,18 @@ def describe_start(name: str, home: Path) -> EncoderInfo:
     """
     info = describe_base(resolve_model(name, home), home)
     return dataclasses.replace(info, name=name, source="run") if is_run_id(name) else info
+
+
+def suggest(recipe: Recipe, home: Path) -> Suggestion:
+    """Return the settings that fit the rows a recipe trains on. Data files are imported on the way.
+
+    Raises:
+        InputError: If the base, the layers, the data or the loss cannot be used.
+    """
+    settled, _ = settle(recipe, home.resolve())
+    assert settled.loss is not None
+    parts = open_parts(settled, home.resolve())
+    return suggest_training(parts.kind, len(parts.train), settled.loss.name)
 
 
 def settle(recipe: Recipe, home: Path) -> tuple[Recipe, str]:

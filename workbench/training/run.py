@@ -24,6 +24,7 @@ from workbench.models import SentenceTransformer, build_network
 from workbench.models.bases import SCRATCH
 from workbench.recipe import KINDS, Recipe, TrainingConfig
 from workbench.training.batch import Collate
+from workbench.training.insight import Insight
 from workbench.training.listener import Listener
 from workbench.training.outcome import Outcome
 from workbench.training.sampler import ShuffledBatches
@@ -151,6 +152,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
             "test_rows": 0 if test is None else test.rows,
             "learning_rate": learning_rate,
             "steps_per_epoch": steps_per_epoch,
+            "kind": parts.kind,
             "primary_metric": primary,
             "baseline": None if baseline is None else baseline.value,
             "num_parameters": sum(weight.numel() for weight in model.parameters()),
@@ -158,7 +160,8 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     )
 
     network = TrainedNetwork(model, loss)
-    progress = _Progress(model, validation, output_dir / "model", config.eval_interval(total), steps_per_epoch, listener, watch)
+    insight = Insight(parts.kind, validation, recipe.watch, output_dir / "evaluations")
+    progress = _Progress(model, insight, output_dir / "model", config.eval_interval(total), steps_per_epoch, listener, watch)
     trainer = SentenceTrainer(
         network,
         batches,
@@ -216,7 +219,7 @@ class _Progress(TrainerCallback):
     def __init__(
         self,
         model: SentenceTransformer,
-        validation: Evaluator | None,
+        insight: Insight,
         folder: Path,
         eval_steps: int,
         steps_per_epoch: int,
@@ -224,7 +227,7 @@ class _Progress(TrainerCallback):
         watch: _Stopwatch,
     ) -> None:
         self._model = model
-        self._validation = validation
+        self._insight = insight
         self._folder = folder
         self._eval_steps = eval_steps
         self._steps_per_epoch = steps_per_epoch
@@ -267,11 +270,14 @@ class _Progress(TrainerCallback):
                 self.evaluate(step)
 
     def evaluate(self, step: int) -> None:
-        """Measure on the validation part and keep the model if it is the best so far, the later one of equals."""
-        if self._validation is None or step == self._last_evaluated:
+        """Record the watch-list, measure on the validation part, and keep the model if it is the best so far, the later one of equals."""
+        if step == self._last_evaluated:
             return
         self._last_evaluated = step
-        result = _evaluate(self._model, self._validation)
+        measured = self._insight.measure(lambda texts: self._model.encode(texts, batch_size=_ENCODE_BATCH), step)
+        if measured is None:
+            return
+        result, further = measured
         best = result.value >= self._best
         self._listener.on_evaluation(
             {
@@ -281,6 +287,7 @@ class _Progress(TrainerCallback):
                 "primary_metric": result.primary_metric,
                 "value": result.value,
                 "best": bool(best),
+                **further,
             }
         )
         if best:
@@ -292,12 +299,12 @@ class _Progress(TrainerCallback):
         if self.keep == "none":
             shutil.rmtree(self._folder, ignore_errors=True)
             self.kept_step = None
-        elif self.keep == "latest" or self._validation is None:
+        elif self.keep == "latest" or not self._insight.validates:
             self._save(steps)
         elif self.keep is None:
             self.evaluate(steps)
         if self.kept_step is not None:
-            part = "on the validation part" if self._validation is not None else "at the end"
+            part = "on the validation part" if self._insight.validates else "at the end"
             self._listener.on_message(
                 f"Kept the model of step {self.kept_step}, {'the latest' if self.keep == 'latest' else 'the best ' + part}."
             )

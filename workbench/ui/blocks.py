@@ -10,6 +10,7 @@ import gradio as gr
 
 from workbench.ui.components.flow import create_flow, flow_value
 from workbench.ui.components.live_run import attach
+from workbench.ui.components.next_action import create_next_action, next_value
 from workbench.ui.context import Context
 from workbench.ui.dataset_form import stored_choices
 from workbench.ui.draft import load_draft
@@ -18,8 +19,8 @@ from workbench.ui.pages.build import connect_build_page, create_build_page
 from workbench.ui.pages.data import create_data_page, describe_current
 from workbench.ui.pages.playground import OPEN_SCRIPT, choices_view, create_playground_page, open_set, set_outputs, start_encoder
 from workbench.ui.pages.runs import create_runs_page, list_outputs, list_view
-from workbench.ui.pages.train import create_train_page, describe_plan, form_components, load_form
-from workbench.ui.present import find_dataset, flow_steps
+from workbench.ui.pages.train import create_train_page, describe_draft, fill_form
+from workbench.ui.present import find_dataset, find_problem, flow_steps, next_action
 from workbench.ui.quick_start import quick_start
 
 PRODUCT = "Embedding Workbench"
@@ -44,6 +45,7 @@ def create_blocks(context: Context) -> gr.Blocks:
             gr.Markdown(f"# {PRODUCT}\n{CLAIM}", elem_id="product")
             start = gr.Button("Quick start with sample data", variant="primary", scale=0, min_width=280, elem_id="quick-start")
         flow = create_flow([], elem_id="flow")
+        following = create_next_action(elem_id="next")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Build", id="build") as build_tab:
                 build = create_build_page(context)
@@ -55,7 +57,7 @@ def create_blocks(context: Context) -> gr.Blocks:
                 runs = create_runs_page(context)
             with gr.Tab("Playground", id="playground") as playground_tab:
                 playground = create_playground_page(context)
-        page = _Page(context, flow, tabs, build, data, train, runs, playground)
+        page = _Page(context, [flow, following], tabs, build, data, train, runs, playground)
         page.wire(blocks, start, dict(zip(TABS, (build_tab, data_tab, train_tab, runs_tab, playground_tab), strict=True)))
     return blocks
 
@@ -64,7 +66,7 @@ class _Page:
     """Events that concern more than one tab."""
 
     def __init__(
-        self, context: Context, flow: Any, tabs: Any, build: Any, data: Any, train: Any, runs: Any, playground: Any
+        self, context: Context, flow: list[Any], tabs: Any, build: Any, data: Any, train: Any, runs: Any, playground: Any
     ) -> None:
         self.context = context
         self.flow, self.tabs = flow, tabs
@@ -73,8 +75,8 @@ class _Page:
     def wire(self, blocks: gr.Blocks, start: gr.Button, by_name: dict[str, gr.Tab]) -> None:
         """Connect the events."""
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        flow = [self.flow]
-        form, plan = form_components(self.train), [self.train["plan"]]
+        flow = self.flow
+        plan = self.train["described"]
         data = [self.data["current"], self.data["allow_leaking"], self.data["stored"]]
         models = [self.playground["first"], self.playground["second"]]
         listed = list_outputs(self.runs)
@@ -84,7 +86,7 @@ class _Page:
         blocks.load(guarded(self.on_open), [wanted], [self.tabs], js="() => window.workbenchTab", **quiet)
         blocks.load(guarded(self.on_flow), None, flow, **quiet)
         blocks.load(guarded(self.on_data), None, data, **quiet)
-        blocks.load(guarded(self.on_train), None, form, **quiet).then(guarded(self.on_plan), None, plan, **quiet)
+        fill_form(self.context, self.train, blocks.load, forget=False)
         blocks.load(guarded(self.on_runs), None, [*listed, timer], **quiet)
         models_js = "(first, second) => [first, second, window.workbenchSet]"
         # A link's examples come after its models, for they are asked at once.
@@ -104,18 +106,20 @@ class _Page:
         by_name["playground"].select(guarded(self.on_models), [*models, wanted], models, js=models_js, **quiet)
         by_name["playground"].select(self.on_playground, None, [self.playground["status"]], **quiet)
 
-        start.click(guarded(self.on_quick_start), None, [self.tabs, self.train["live"], self.flow], api_visibility="private").then(
-            guarded(self.on_train), None, form, **quiet
-        ).then(guarded(self.on_plan), None, plan, **quiet)
-        self.flow.open(self.on_step, None, [self.tabs], **quiet)
+        started = start.click(guarded(self.on_quick_start), None, [self.tabs, self.train["live"], *flow], api_visibility="private")
+        fill_form(self.context, self.train, started.then, forget=True)
+        for strip in flow:
+            strip.open(self.on_step, None, [self.tabs], **quiet)
         connect_build_page(self.context, self.build, blocks, by_name["build"])
         for picked in ("picked", "found_picked"):
             self.build[picked].then(guarded(self.on_flow), None, flow, **quiet)
         # Undo may bring another encoder back.
         self.build["base"].change(guarded(self.on_flow), None, flow, **quiet)
         for changed in (self.data["used"].change, self.runs["copied"].then, self.build["opened"].then):
-            changed(guarded(self.on_flow), None, flow, **quiet).then(guarded(self.on_train), None, form, **quiet)
-        self.train["started"].then(guarded(self.on_flow), None, flow, **quiet)
+            shown = changed(guarded(self.on_flow), None, flow, **quiet)
+            fill_form(self.context, self.train, shown.then, forget=True)
+        for changed in ("started", "edited", "objective"):
+            self.train[changed].then(guarded(self.on_flow), None, flow, **quiet)
         self.train["live"].state(guarded(self.on_flow), None, flow, **quiet)
         self.train["live"].compare(self.on_try, models, [self.tabs, *models], **quiet)
         self.runs["show"].click(self.on_show, [self.runs["selected"]], [self.tabs, self.train["live"]], **quiet)
@@ -126,27 +130,27 @@ class _Page:
         """Open the tab that the address named; without one, leave the page where the user may already have gone."""
         return gr.Tabs(selected=tab) if tab in TABS else gr.skip()
 
-    def on_flow(self) -> dict[str, Any]:
-        """Show how far each step is."""
+    def on_flow(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Show how far each step is, and what to do next."""
         from workbench.runs import list_runs
 
         draft = load_draft(self.context.home)
         runs = [run for run in list_runs(self.context.home) if run.kind == "train"]
         newest = max(runs, key=lambda run: run.created, default=None)
-        return flow_value(flow_steps(draft, find_dataset(draft.data, self.context), newest))
+        dataset, problem = find_dataset(draft.data, self.context), find_problem(draft, self.context)
+        return (
+            flow_value(flow_steps(draft, dataset, newest, problem)),
+            next_value(next_action(draft, dataset, newest, problem)),
+        )
 
     def on_data(self) -> tuple[Any, Any, Any]:
         """Show the data set in use."""
         current, leaking = describe_current(self.context)
         return current, leaking, gr.Dropdown(choices=stored_choices(self.context))
 
-    def on_train(self) -> dict[Any, Any]:
-        """Show the draft in the form."""
-        return load_form(self.context, self.train)
-
-    def on_plan(self) -> gr.HTML:
+    def on_plan(self) -> dict[Any, Any]:
         """Say what Start would do."""
-        return describe_plan(self.context, load_draft(self.context.home))
+        return describe_draft(self.context, self.train, load_draft(self.context.home))
 
     def on_runs(self) -> dict[Any, Any]:
         """Show the history, and keep it fresh while the tab is open."""
@@ -164,10 +168,10 @@ class _Page:
         """Have the encoder process ready by the time it is asked."""
         yield from start_encoder(self.context, self.playground)
 
-    def on_quick_start(self) -> tuple[Any, Any, Any]:
+    def on_quick_start(self) -> tuple[Any, ...]:
         """Start a run on the sample data and watch it."""
         run = quick_start(self.context)
-        return gr.Tabs(selected="train"), attach(run.run_id, _fresh()), self.on_flow()
+        return gr.Tabs(selected="train"), attach(run.run_id, _fresh()), *self.on_flow()
 
     def on_step(self, event: gr.EventData) -> gr.Tabs:
         """Open the tab of a step of the strip."""

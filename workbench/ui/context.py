@@ -37,6 +37,7 @@ class Context:
         self._bases: dict[str, EncoderInfo] = {}
         self._splits: dict[tuple[str, float, float, int], SplitSummary] = {}
         self._thresholds: dict[str, Threshold] = {}
+        self._sentences: dict[tuple[str, float, float, int], tuple[str, ...]] = {}
 
     @property
     def home(self) -> Path:
@@ -73,7 +74,7 @@ class Context:
         Raises:
             DataError: If there is no such data set.
         """
-        key = (ref, training.validation_fraction, training.test_fraction, training.seed)
+        key = _split_key(ref, training)
         if key not in self._splits:
             from workbench.data import preview_split
 
@@ -91,9 +92,26 @@ class Context:
                 self._thresholds[model] = found
         return found
 
+    def suggest_sentences(self, ref: str, training: TrainingConfig) -> tuple[str, ...]:
+        """Return a few sentences of a stored data set to watch, remembered as the split is.
+
+        Raises:
+            DataError: If there is no such data set.
+        """
+        key = _split_key(ref, training)
+        if key not in self._sentences:
+            from workbench.data import suggest_sentences
+
+            self._sentences[key] = suggest_sentences(ref, self.home, training)
+        return self._sentences[key]
+
     def close(self) -> None:
         """End the encoder process; runs go on."""
         with self._lock:
             if self._encoder is not None:
                 self._encoder.close()
                 self._encoder = None
+
+
+def _split_key(ref: str, training: TrainingConfig) -> tuple[str, float, float, int]:
+    return ref, training.validation_fraction, training.test_fraction, training.seed

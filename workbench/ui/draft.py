@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import ConfigError, WorkbenchError
-from workbench.recipe import ArchitectureSpec, LossSpec, Recipe, TrainingConfig
+from workbench.recipe import SUGGESTED, ArchitectureSpec, LossSpec, Recipe, TrainingConfig
 
 DRAFT_FILE = "draft.json"
 
@@ -42,6 +42,8 @@ class Draft:
         training: Settings of the loop.
         name: What the user calls the run.
         allow_leaking_split: Whether a random split is acceptable.
+        watch: The watch-list; None while the user has not touched it, so that it follows the data set.
+        touched: Which of the settings that are suggested from the data the user has set; the others follow the suggestion.
     """
 
     base: str = field(default_factory=_default_base)
@@ -55,6 +57,8 @@ class Draft:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     name: str = ""
     allow_leaking_split: bool = False
+    watch: tuple[str, ...] | None = None
+    touched: tuple[str, ...] = ()
 
     def to_recipe(self) -> Recipe:
         """Return the recipe that a run freezes.
@@ -66,7 +70,8 @@ class Draft:
             raise ConfigError(
                 "No data set is chosen yet; open the Data tab, upload a file and press Use this data set.", field="data"
             )
-        return Recipe(**{item.name: getattr(self, item.name) for item in dataclasses.fields(self)})
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "touched"}
+        return Recipe(**{**values, "watch": self.watch or ()})
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -82,6 +87,8 @@ class Draft:
             "training": self.training.to_dict(),
             "name": self.name,
             "allow_leaking_split": self.allow_leaking_split,
+            "watch": None if self.watch is None else list(self.watch),
+            "touched": list(self.touched),
         }
 
     @classmethod
@@ -102,6 +109,9 @@ class Draft:
             values["loss"] = LossSpec.from_dict(values["loss"])
         if "training" in values:
             values["training"] = TrainingConfig.from_dict(values["training"])
+        for name in ("watch", "touched"):
+            if values.get(name) is not None:
+                values[name] = tuple(values[name])
         return cls(**values)
 
 
@@ -147,11 +157,13 @@ def update_draft(home: Path, **changes: Any) -> Draft:
 
     Args:
         home: Folder of the workbench.
-        **changes: Fields of `Draft`.
+        **changes: Fields of `Draft`. Whoever gives `training` means every setting in it, unless `touched` says otherwise.
 
     Returns:
         The draft as saved.
     """
+    if "training" in changes:
+        changes.setdefault("touched", SUGGESTED)
     with _lock:
         draft = dataclasses.replace(load_draft(home), **changes)
         save_draft(home, draft)

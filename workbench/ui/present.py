@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import WorkbenchError
 from workbench.recipe import LOSSES, TrainingConfig, default_loss
 from workbench.ui.components.flow import FlowStep
+from workbench.ui.components.next_action import NextAction
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft
 
@@ -176,9 +177,21 @@ def dataset_names(context: Context) -> dict[str, str]:
     return {dataset.ref: dataset.name for dataset in list_datasets(context.home)}
 
 
-def flow_steps(draft: Draft, dataset: StoredDataset | None, last: Run | None) -> list[FlowStep]:
-    """Return the four steps of the strip at the top."""
-    encoder: FlowStep = {"tab": "build", "title": "Encoder", "text": short_base(draft.base), "state": "ready"}
+def flow_steps(draft: Draft, dataset: StoredDataset | None, last: Run | None, problem: str = "") -> list[FlowStep]:
+    """Return the four steps of the strip at the top.
+
+    Args:
+        draft: What is set.
+        dataset: The draft's data set, None where there is none.
+        last: The newest training run.
+        problem: Why the network cannot be built; empty where it can.
+    """
+    encoder: FlowStep = {
+        "tab": "build",
+        "title": "Encoder",
+        "text": short_base(draft.base),
+        "state": "problem" if problem else "ready",
+    }
     if dataset is None:
         data: FlowStep = {"tab": "data", "title": "Data", "text": "no data set yet", "state": "missing"}
         objective: FlowStep = {"tab": "train", "title": "Objective", "text": "follows the data", "state": "missing"}
@@ -201,6 +214,61 @@ def _last_step(last: Run | None) -> FlowStep:
         worse = last.verdict["outcome"] == "worse"
         return {"tab": "runs", "title": "Last run", "text": f"{words}, {numbers}", "state": "problem" if worse else "ready"}
     return {"tab": "runs", "title": "Last run", "text": last.status, "state": "problem" if last.status == "failed" else "ready"}
+
+
+def next_action(draft: Draft, dataset: StoredDataset | None, last: Run | None, problem: str = "") -> NextAction:
+    """Return what to do next, and where; the arguments are those of `flow_steps`."""
+    if last is not None and last.active:
+        text = f"{last.name or last.run_id} is {last.status}. Watch the curves; stop it when they no longer improve."
+        return {"text": text, "action": "Watch the run", "tab": "train", "target": "train-live"}
+    if dataset is None:
+        text = "Next: choose data. Upload a table of pairs, or take the sample data."
+        if draft.data:
+            text = "The data set in use is gone. Next: choose another."
+        return {"text": text, "action": "Choose data", "tab": "data", "target": "data-file"}
+    if problem:
+        text = f"Next: mend the network. {problem}"
+        return {"text": text, "action": "Open Build", "tab": "build", "target": "build-stack"}
+    if draft.loss is not None and dataset.kind not in LOSSES[draft.loss.name].kinds:
+        text = f"Next: choose another objective. {draft.loss.name} cannot learn from {kind_words(dataset.kind)}."
+        return {"text": text, "action": "Choose an objective", "tab": "train", "target": "train-loss"}
+    if last is not None and is_run_of(last, draft):
+        return _after_run(last)
+    text = f"{short_base(draft.base)} and {dataset.name} are ready. Next: start training."
+    return {"text": text, "action": "Go to Start", "tab": "train", "target": "train-start"}
+
+
+def _after_run(last: Run) -> NextAction:
+    name = last.name or last.run_id
+    if last.status in {"failed", "interrupted"}:
+        text = f"{name} {'failed' if last.status == 'failed' else 'was interrupted'}. Next: read why, then start again."
+        return {"text": text, "action": "Read why", "tab": "train", "target": "train-live"}
+    if last.verdict:
+        words = OUTCOME_WORDS.get(last.verdict.get("outcome", ""), "judged")
+        text = f"{name} has ended: {words}. Next: read the verdict, then try your own sentences in the Playground."
+        return {"text": text, "action": "Read the verdict", "tab": "train", "target": "train-live"}
+    text = f"{name} was stopped. Next: see what it left, or change the settings and start again."
+    return {"text": text, "action": "See the run", "tab": "train", "target": "train-live"}
+
+
+def is_run_of(run: Run, draft: Draft) -> bool:
+    """Return whether a run did what the draft still says, so that starting again would only repeat it."""
+    try:
+        recipe = run.recipe()
+    except WorkbenchError:
+        return False
+    names = ("base", "architecture", "data", "validation_data", "test_data", "training")
+    same = all(getattr(recipe, name) == getattr(draft, name) for name in names)
+    return same and (draft.loss is None or draft.loss == recipe.loss)
+
+
+def find_problem(draft: Draft, context: Context) -> str:
+    """Return why the network cannot be built, empty where it can."""
+    try:
+        draft.architecture.validate(context.describe_base(draft.base))
+    except WorkbenchError as error:
+        return error.message
+    return ""
 
 
 def _three(value: Any) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from workbench.recipe import ArchitectureSpec, LayerSpec, TrainingConfig, default_loss
 from workbench.ui.context import Context
 from workbench.ui.draft import update_draft
+from workbench.ui.suggestions import follow_suggestion, watched
 from workbench.ui.uploads import SAMPLE_FILE, SAMPLE_TEST_FILE
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ def quick_start(context: Context) -> Run:
         test_data=None if test is None else test.ref,
         loss=default_loss(data.kind),
         training=TrainingConfig(),
+        touched=(),
+        watch=None,
         name=QUICK_START_NAME,
     )
-    return submit(draft.to_recipe(), context.home)
+    draft = follow_suggestion(context, draft, data)
+    return submit(dataclasses.replace(draft, watch=watched(context, draft, data)).to_recipe(), context.home)

@@ -60,6 +60,12 @@ def create_routes(context: Context) -> APIRouter:
 
         return {**read_live(run_id, home, after), "boot_id": context.boot_id}
 
+    @router.get("/runs/{run_id}/watch")
+    def watch(run_id: str, after: str = "") -> dict[str, Any]:
+        from workbench.runs import read_watch
+
+        return read_watch(run_id, home, after)
+
     @router.post("/runs/{run_id}/stop")
     def stop(run_id: str, request: StopRequest) -> dict[str, Any]:
         from workbench.runs import request_stop

@@ -1,4 +1,4 @@
-"""Scripts of the components, read from `static/js` when the page is built."""
+"""Scripts and styles of the components, read from `static` when the page is built."""
 
 from __future__ import annotations
 
@@ -17,3 +17,12 @@ def read_script(name: str) -> str:
         name: File name under `static/js`, without `.js`.
     """
     return (STATIC / "js" / f"{name}.js").read_text(encoding="utf-8")
+
+
+def read_style(name: str) -> str:
+    """Return a component's style sheet, which Gradio applies to that component only.
+
+    Args:
+        name: File name under `static/css`, without `.css`.
+    """
+    return (STATIC / "css" / f"{name}.css").read_text(encoding="utf-8")

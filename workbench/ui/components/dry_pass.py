@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
-from workbench.ui.components._script import STATIC, read_script
+from workbench.ui.components._script import read_script, read_style
 
 if TYPE_CHECKING:
     from workbench.playground import DryPass
@@ -24,7 +24,7 @@ def create_dry_pass(words: str, *, elem_id: str) -> gr.HTML:
     return gr.HTML(
         value=dry_pass_words("idle", words),
         html_template='<section class="wb-dry" aria-label="Dry pass" data-state="idle"></section>',
-        css_template=(STATIC / "css" / "dry_pass.css").read_text(encoding="utf-8"),
+        css_template=read_style("dry_pass"),
         js_on_load=read_script("dry_pass"),
         apply_default_css=False,
         elem_id=elem_id,

@@ -19,7 +19,7 @@ from workbench.errors import ConfigError
 from workbench.recipe import LAYERS, ArchitectureSpec, EncoderInfo, LayerEntry, LayerSpec, LayerState, Parameter
 from workbench.recipe.architecture import BYTES_PER_NUMBER
 from workbench.recipe.layers import PORT_WORDS
-from workbench.ui.components._script import STATIC, read_script
+from workbench.ui.components._script import read_script, read_style
 
 MAX_LAYERS = 64
 """More blocks than this are a defect of a script, not a network."""
@@ -44,7 +44,7 @@ def create_layer_stack(*, elem_id: str) -> gr.HTML:
     return gr.HTML(
         value=None,
         html_template='<section class="wb-stack" aria-label="Layers of the network" data-state="loading"></section>',
-        css_template=(STATIC / "css" / "layer_stack.css").read_text(encoding="utf-8"),
+        css_template=read_style("layer_stack"),
         js_on_load=read_script("layer_stack"),
         apply_default_css=False,
         elem_id=elem_id,

@@ -1,4 +1,4 @@
-"""The live panel: progress, curves, log and verdict of one run.
+"""The live panel: progress, curves, what each evaluation saw, log and verdict of one run.
 
 The script polls `/api/runs/ID/live` itself, so that no event of the page is bound to a run: after a reload, or when the
 server comes back, it goes on where the run is.
@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.ui.components._script import PLOTLY_HEAD, read_script
+from workbench.ui.components._script import PLOTLY_HEAD, read_script, read_style
 
 
 def create_live_run(*, elem_id: str) -> gr.HTML:
@@ -25,6 +25,7 @@ def create_live_run(*, elem_id: str) -> gr.HTML:
     return gr.HTML(
         value=attach(None),
         html_template='<section class="wb-live" aria-label="Live view of a run" data-state="empty"></section>',
+        css_template=read_style("live_run"),
         js_on_load=read_script("live_run"),
         head=PLOTLY_HEAD,
         elem_id=elem_id,

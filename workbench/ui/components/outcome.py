@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.ui.components._script import PLOTLY_HEAD, STATIC, read_script
+from workbench.ui.components._script import PLOTLY_HEAD, read_script, read_style
 
 
 def create_outcome(*, elem_id: str) -> gr.HTML:
@@ -24,7 +24,7 @@ def create_outcome(*, elem_id: str) -> gr.HTML:
     return gr.HTML(
         value=outcome_value(None),
         html_template='<section class="wb-outcome" aria-label="Verdict of the run" data-state="empty"></section>',
-        css_template=(STATIC / "css" / "outcome.css").read_text(encoding="utf-8"),
+        css_template=read_style("outcome"),
         js_on_load=read_script("outcome"),
         head=PLOTLY_HEAD,
         elem_id=elem_id,

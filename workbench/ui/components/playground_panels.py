@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.ui.components._script import PLOTLY_HEAD, STATIC, read_script
+from workbench.ui.components._script import PLOTLY_HEAD, read_script, read_style
 
 
 def create_pair_reading(*, elem_id: str) -> gr.HTML:
@@ -49,7 +49,7 @@ def _panel(script: str, name: str, label: str, elem_id: str, head: str | None = 
     return gr.HTML(
         value=None,
         html_template=f'<section class="{name} wb-look" aria-label="{label}" data-state="empty"></section>',
-        css_template=(STATIC / "css" / "playground.css").read_text(encoding="utf-8"),
+        css_template=read_style("playground"),
         js_on_load=read_script(script),
         apply_default_css=False,
         elem_id=elem_id,

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.ui.components._script import STATIC, read_script
+from workbench.ui.components._script import read_script, read_style
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def create_presets(presets: Sequence[Preset], *, elem_id: str) -> gr.HTML:
     return gr.HTML(
         value=presets_value(""),
         html_template='<div class="wb-preset-list"></div>',
-        css_template=(STATIC / "css" / "presets.css").read_text(encoding="utf-8"),
+        css_template=read_style("presets"),
         js_on_load=read_script("presets"),
         apply_default_css=False,
         elem_id=elem_id,

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.recipe import KINDS, LayerSpec, LayerState, LossSpec
-from workbench.ui.components._script import STATIC, read_script
+from workbench.ui.components._script import read_script, read_style
 
 VECTORS = ("u", "v", "w")
 """As the field calls the sentence vectors of a row; further ones are numbered."""
@@ -25,7 +25,7 @@ def create_towers(*, elem_id: str) -> gr.HTML:
     return gr.HTML(
         value=None,
         html_template='<figure class="wb-towers" data-state="empty"></figure>',
-        css_template=(STATIC / "css" / "towers.css").read_text(encoding="utf-8"),
+        css_template=read_style("towers"),
         js_on_load=read_script("towers"),
         apply_default_css=False,
         elem_id=elem_id,

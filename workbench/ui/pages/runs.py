@@ -271,6 +271,7 @@ class _Handlers:
             training=recipe.training,
             name="",
             allow_leaking_split=recipe.allow_leaking_split,
+            watch=recipe.watch,
         )
         return {
             self.parts["summary"]: notice(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 
 from workbench.errors import WorkbenchError
-from workbench.recipe import LOSSES, default_loss, losses_for
+from workbench.recipe import LOSSES, SUGGESTED, WATCH_LIMIT, default_loss, losses_for, parse_watch
 from workbench.ui import fields
 from workbench.ui.components.live_run import attach, create_live_run
 from workbench.ui.components.notice import create_notice, notice
@@ -17,8 +19,28 @@ from workbench.ui.context import Context
 from workbench.ui.draft import Draft, load_draft, update_draft
 from workbench.ui.feedback import guarded, sentence
 from workbench.ui.present import find_dataset, plan_words
+from workbench.ui.suggestions import differs, find_suggestion, follow_suggestion, suggestion_words, watched
 
 LOSS_INFO = "What the model is rewarded for."
+WATCH_INFO = (
+    f"Your own sentences, one a line, up to {WATCH_LIMIT}. They train nothing; the live panel shows how alike the model finds them, "
+    "before training and at each evaluation."
+)
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+TYPING_SCRIPT = """<script>
+window.workbenchTyped = new Set();
+for (const kind of ["input", "pointerdown"]) {
+  document.addEventListener(kind, (event) => {
+    if (kind === "pointerdown" && !event.target.closest("[role=option]")) return;
+    const field = event.target.closest("[id^='train-'], [id^='loss-']");
+    if (field) window.workbenchTyped.add(field.id);
+  }, true);
+}
+</script>"""
+"""Remembers which fields of the form the user has set since it was last filled: what is typed wins over what is loaded."""
+
+FORGET_TYPED = "() => { window.workbenchTyped.clear(); return []; }"
 
 
 def create_train_page(context: Context) -> dict[str, Any]:
@@ -42,18 +64,33 @@ def create_train_page(context: Context) -> dict[str, Any]:
                     parts[name] = fields.create_field(fields.SHOWN[name], getattr(draft.training, name), "train")
             for name in fields.FRONT[2:]:
                 parts[name] = fields.create_field(fields.SHOWN[name], getattr(draft.training, name), "train")
+            parts["suggestion"] = create_notice(elem_id="train-suggestion")
+            parts["suggest"] = gr.Button("Use the suggested settings", size="sm", visible=False, elem_id="train-suggest")
             with gr.Accordion("More settings", open=False, elem_id="train-more"):
                 for name, parameter in fields.SHOWN.items():
                     if name not in fields.FRONT:
                         parts[name] = fields.create_field(parameter, getattr(draft.training, name), "train")
+            with gr.Accordion("Watch-list: your own sentences, live", open=False, elem_id="train-watch-list"):
+                parts["watch"] = gr.Textbox(
+                    label="Sentences to watch",
+                    info=WATCH_INFO,
+                    placeholder="cancel my contract\nI want to end my subscription\nwhere is my parcel?",
+                    lines=4,
+                    max_lines=WATCH_LIMIT,
+                    elem_id="train-watch",
+                )
             parts["name"] = gr.Textbox(
                 label="Name of the run", placeholder="a name is made up when this is empty", elem_id="train-name"
             )
             parts["plan"] = create_notice(elem_id="train-plan")
-            parts["start"] = gr.Button("Start training", variant="primary", size="lg", elem_id="train-start")
+            # Until the form is filled it shows defaults, which nobody means to start.
+            parts["start"] = gr.Button("Start training", variant="primary", size="lg", interactive=False, elem_id="train-start")
             parts["problem"] = create_notice(elem_id="train-problem")
         with gr.Column(scale=3, min_width=320):
             parts["live"] = create_live_run(elem_id="train-live")
+    # What the draft holds on its way into the form, and whether it has arrived.
+    parts["saved"] = gr.Textbox(visible=False)
+    parts["filled"] = gr.Textbox(visible=False)
     _wire(context, parts)
     return parts
 
@@ -69,40 +106,89 @@ def form_values(values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _form_names() -> list[str]:
-    return ["name", "loss", *(f"loss_{name}" for name in fields.LOSS_PARAMETERS), *fields.SHOWN]
+    return ["name", "watch", "loss", *(f"loss_{name}" for name in fields.LOSS_PARAMETERS), *fields.SHOWN]
 
 
 def save_form(context: Context, values: dict[str, Any]) -> Draft:
-    """Put the form into the draft.
+    """Put the form into the draft, and note which of the suggested settings the user has changed.
 
     Raises:
         ConfigError: If a value cannot be used; nothing is saved then.
     """
     training = fields.read_training({name: values[name] for name in fields.SHOWN})
     loss = fields.read_loss(values["loss"], {name: values[f"loss_{name}"] for name in fields.LOSS_PARAMETERS})
-    return update_draft(context.home, training=training, loss=loss, name=(values["name"] or "").strip())
+    watch: tuple[str, ...] | None = parse_watch(values["watch"] or "")
+    draft = load_draft(context.home)
+    if draft.watch is None and watch == watched(context, draft, find_dataset(draft.data, context)):
+        watch = None
+    changed = [name for name in SUGGESTED if getattr(training, name) != getattr(draft.training, name)]
+    return update_draft(
+        context.home,
+        training=training,
+        touched=tuple(dict.fromkeys([*draft.touched, *changed])),
+        loss=loss,
+        watch=watch,
+        name=(values["name"] or "").strip(),
+    )
 
 
 def load_form(context: Context, parts: dict[str, Any]) -> dict[Any, Any]:
-    """Return the updates that show the draft in the form; `describe_plan`, which may take longer, is left to a second step."""
+    """Return the updates that hand the draft to the form; settings nobody has touched follow the data set."""
     draft = load_draft(context.home)
     dataset = find_dataset(draft.data, context)
     names = list(losses_for(dataset.kind)) if dataset else list(LOSSES)
     loss = draft.loss
     if dataset and (loss is None or loss.name not in names):
         loss = default_loss(dataset.kind)
+    draft = follow_suggestion(context, dataclasses.replace(draft, loss=loss), dataset)
+    params = dict(loss.params) if loss else {}
+    values = {
+        "name": draft.name,
+        "watch": "\n".join(watched(context, draft, dataset)),
+        "loss": loss.name if loss else None,
+        **{f"loss_{name}": params.get(name, parameter.default) for name, parameter in fields.LOSS_PARAMETERS.items()},
+        **{name: fields.to_widget(parameter, getattr(draft.training, name)) for name, parameter in fields.SHOWN.items()},
+    }
     return {
-        parts["name"]: draft.name,
-        **_loss_updates(parts, loss.name if loss else None, dict(loss.params) if loss else {}),
-        parts["loss"]: gr.Dropdown(choices=names, value=loss.name if loss else None, info=loss.entry.help if loss else LOSS_INFO),
-        **{parts[name]: fields.to_widget(parameter, getattr(draft.training, name)) for name, parameter in fields.SHOWN.items()},
+        parts["saved"]: json.dumps(values),
+        parts["loss"]: gr.Dropdown(choices=names, info=loss.entry.help if loss else LOSS_INFO),
+        **{parts[f"loss_{name}"]: gr.Number(visible=name in params) for name in fields.LOSS_PARAMETERS},
     }
 
 
-def _loss_updates(parts: dict[str, Any], name: str | None, params: dict[str, Any]) -> dict[Any, Any]:
-    own = {parameter.name: parameter for parameter in LOSSES[name].parameters} if name in LOSSES else {}
+def fill_form(context: Context, parts: dict[str, Any], listener: Callable[..., Any], *, forget: bool) -> None:
+    """Show the draft in the form when an event happens; what the user types meanwhile stays.
+
+    Args:
+        context: The server's context.
+        parts: The tab's components.
+        listener: Registers what happens, such as `button.click`.
+        forget: Whether what was typed before the event gives way to the draft.
+    """
+    form = form_components(parts)
+    loaded = [parts["saved"], parts["loss"], *(parts[f"loss_{name}"] for name in fields.LOSS_PARAMETERS)]
+    merged = listener(guarded(lambda: load_form(context, parts)), None, loaded, js=FORGET_TYPED if forget else None, **QUIET).then(
+        None, [parts["saved"], *form], [*form, parts["filled"]], js=_merge_script(form), api_visibility="private"
+    )
+    merged.then(lambda: gr.Button(interactive=True), None, [parts["start"]], **QUIET)
+    merged.then(parts["on_edit"], [parts["filled"], *form], parts["described"], **QUIET)
+
+
+def _merge_script(form: Sequence[Any]) -> str:
+    """Return the script that fills the form: it runs in the browser, so nothing can be typed between look and fill."""
+    order = json.dumps([[name, part.elem_id] for name, part in zip(_form_names(), form, strict=True)])
+    return (
+        "(saved, ...current) => { if (!saved) return [...current, 'yes']; const values = JSON.parse(saved); const typed = window.workbenchTyped; "
+        f"const merged = {order}.map(([name, id], index) => typed.has(id) ? current[index] : values[name]); "
+        "return [...merged, 'yes']; }"
+    )
+
+
+def _loss_updates(parts: dict[str, Any], name: str | None) -> dict[Any, Any]:
+    """Return the updates that show the parameters of a loss at their defaults."""
+    own = {parameter.name for parameter in LOSSES[name].parameters} if name in LOSSES else set()
     updates: dict[Any, Any] = {
-        parts[f"loss_{key}"]: gr.Number(visible=key in own, value=params.get(key, parameter.default))
+        parts[f"loss_{key}"]: gr.Number(visible=key in own, value=parameter.default)
         for key, parameter in fields.LOSS_PARAMETERS.items()
     }
     updates[parts["loss"]] = gr.Dropdown(info=LOSSES[name].help if name in LOSSES else LOSS_INFO)
@@ -119,6 +205,29 @@ def describe_plan(context: Context, draft: Draft) -> gr.HTML:
     return notice(text, "plain")
 
 
+def describe_draft(context: Context, parts: dict[str, Any], draft: Draft) -> dict[Any, Any]:
+    """Return the updates of the plan and of what the data suggest."""
+    suggestion = find_suggestion(context, draft, find_dataset(draft.data, context))
+    try:
+        pretrained = context.describe_base(draft.base).pretrained
+    except WorkbenchError:
+        pretrained = True
+    return {
+        parts["plan"]: describe_plan(context, draft),
+        parts["suggestion"]: notice(suggestion_words(suggestion, draft, pretrained), "plain"),
+        parts["suggest"]: gr.Button(visible=differs(suggestion, draft)),
+    }
+
+
+def check_form(filled: str | None, *values: Any) -> list[dict[str, Any]]:
+    """Return for each input of Start whether its value can be used, and why not."""
+    results = [gr.validate(True, "")]
+    for name, value in form_values(values).items():
+        problem = fields.find_problem(name, value) if name in fields.SHOWN else None
+        results.append(gr.validate(problem is None, problem or ""))
+    return results
+
+
 def start_run(context: Context, draft: Draft) -> str:
     """Queue the draft as a run and return its id.
 
@@ -127,50 +236,56 @@ def start_run(context: Context, draft: Draft) -> str:
     """
     from workbench.runs import submit
 
-    return str(submit(draft.to_recipe(), context.home).run_id)
+    watch = watched(context, draft, find_dataset(draft.data, context))
+    return str(submit(dataclasses.replace(draft, watch=watch).to_recipe(), context.home).run_id)
 
 
 def _wire(context: Context, parts: dict[str, Any]) -> None:
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    inputs = form_components(parts)
+    form = form_components(parts)
+    inputs = [parts["filled"], *form]
+    suggested = [parts[name] for name in SUGGESTED]
+    parts["described"] = [parts["plan"], parts["suggestion"], parts["suggest"]]
 
-    def on_edit(*values: Any) -> Any:
+    def on_edit(filled: str | None, *values: Any) -> Any:
+        if not filled:  # what the other fields show is not yet what the draft holds
+            return gr.skip()
         try:
-            return describe_plan(context, save_form(context, form_values(values)))
+            return describe_draft(context, parts, save_form(context, form_values(values)))
         except WorkbenchError as error:
-            return notice(error.message, "warning")
+            return {parts["plan"]: notice(error.message, "warning")}
 
-    def on_loss(*values: Any) -> dict[Any, Any]:
-        name = form_values(values)["loss"]
-        updates = _loss_updates(parts, name, {})
-        return {**updates, parts["plan"]: on_edit(*_with_loss_defaults(values))}
-
-    def check(*values: Any) -> list[dict[str, Any]]:
+    def on_loss(filled: str | None, *values: Any) -> dict[Any, Any]:
         found = form_values(values)
-        results = []
-        for name, value in found.items():
-            problem = fields.find_problem(name, value) if name in fields.SHOWN else None
-            results.append(gr.validate(problem is None, problem or ""))
-        return results
+        updates = _loss_updates(parts, found["loss"])
+        # The widgets still hold the parameters of the loss before.
+        found.update({f"loss_{name}": parameter.default for name, parameter in fields.LOSS_PARAMETERS.items()})
+        if not filled:
+            return updates
+        draft = save_form(context, found)
+        return {**updates, **_settings_of(follow_suggestion(context, draft, find_dataset(draft.data, context)))}
 
-    def on_start(*values: Any) -> dict[Any, Any]:
+    def on_suggest() -> dict[Any, Any]:
+        draft = update_draft(context.home, touched=())
+        return _settings_of(follow_suggestion(context, draft, find_dataset(draft.data, context)))
+
+    def _settings_of(draft: Draft) -> dict[Any, Any]:
+        return {**{parts[name]: getattr(draft.training, name) for name in SUGGESTED}, **describe_draft(context, parts, draft)}
+
+    def on_start(filled: str | None, *values: Any) -> dict[Any, Any]:
         try:
             run_id = start_run(context, save_form(context, form_values(values)))
         except Exception as error:
             return {parts["problem"]: notice(sentence(error), "error")}
         return {parts["problem"]: notice(""), parts["live"]: attach(run_id, time.time_ns() % 10**9)}
 
-    edited = [parts[name] for name in ("name", *(f"loss_{key}" for key in fields.LOSS_PARAMETERS), *fields.SHOWN)]
-    gr.on([part.input for part in edited], on_edit, inputs, [parts["plan"]], trigger_mode="always_last", **quiet)
-    loss_outputs = [parts["loss"], parts["plan"], *(parts[f"loss_{name}"] for name in fields.LOSS_PARAMETERS)]
-    parts["loss"].input(guarded(on_loss), inputs, loss_outputs, **quiet)
-    parts["started"] = parts["start"].click(
-        on_start, inputs, [parts["problem"], parts["live"]], validator=check, api_visibility="private", show_progress="minimal"
+    parts["on_edit"] = on_edit
+    edited = [part for name, part in zip(_form_names(), form, strict=True) if name != "loss"]
+    parts["edited"] = gr.on(
+        [part.input for part in edited], on_edit, inputs, parts["described"], trigger_mode="always_last", **QUIET
     )
-
-
-def _with_loss_defaults(values: Sequence[Any]) -> list[Any]:
-    """Return the form's values with every loss parameter at its default: the widgets still hold those of the loss before."""
-    found = form_values(values)
-    found.update({f"loss_{name}": parameter.default for name, parameter in fields.LOSS_PARAMETERS.items()})
-    return list(found.values())
+    loss_outputs = [parts["loss"], *suggested, *parts["described"], *(parts[f"loss_{name}"] for name in fields.LOSS_PARAMETERS)]
+    parts["objective"] = parts["loss"].input(guarded(on_loss), inputs, loss_outputs, **QUIET)
+    parts["suggest"].click(guarded(on_suggest), None, [*suggested, *parts["described"]], **QUIET)
+    parts["started"] = parts["start"].click(
+        on_start, inputs, [parts["problem"], parts["live"]], validator=check_form, api_visibility="private", show_progress="minimal"
+    )

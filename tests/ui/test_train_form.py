@@ -1,0 +1,122 @@
+"""The Train form: how it is filled, what it follows, and who wins."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.ui.conftest import Watch, serving, watched_page
+from workbench.data import import_file
+from workbench.recipe import TrainingConfig
+from workbench.settings import Settings
+from workbench.ui import Draft, load_draft, save_draft, update_draft
+from workbench.ui.pages import train
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """One home and one server for all tests of this file; building the page takes longer than a test."""
+    return tmp_path_factory.mktemp("form") / "home"
+
+
+@pytest.fixture(scope="module")
+def server(home):
+    with serving(Settings(home=home, port=0)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def page(browser):
+    """One page, which every test loads anew: the browser keeps the scripts."""
+    with watched_page(browser, Watch(allowed=["Connection errored out", "AbortError"])) as opened:
+        yield opened
+
+
+@pytest.fixture
+def stored(home, pairs_csv):
+    return import_file(pairs_csv, home, columns={"sentence1": "left", "sentence2": "right", "score": "similarity"}, name="pairs")
+
+
+def field(page, name):
+    return page.locator(f"#train-{name} :is(input, textarea)").first
+
+
+def notice(page, name):
+    return page.locator(f"#{name} .wb-notice")
+
+
+def test_what_is_typed_before_the_form_is_filled_stays_and_the_rest_is_filled(open_tab, stored, home, monkeypatch):
+    update_draft(home, base="scratch", data=stored.ref, training=TrainingConfig(epochs=2, batch_size=16, seed=7), name="old")
+    gate, load = threading.Event(), train.load_form
+
+    def load_late(*arguments):
+        assert gate.wait(120)
+        return load(*arguments)
+
+    monkeypatch.setattr(train, "load_form", load_late)
+    page = open_tab("Train")
+    expect(field(page, "epochs")).to_have_value("3")
+    field(page, "epochs").fill("7")
+    field(page, "name").fill("mine")
+    expect(page.locator("#train-start")).to_be_disabled()
+    assert load_draft(home).training == TrainingConfig(epochs=2, batch_size=16, seed=7), "half a form is never saved"
+    gate.set()
+    expect(field(page, "batch-size")).to_have_value("16")
+    expect(page.locator("#train-start")).to_be_enabled()
+    expect(field(page, "epochs")).to_have_value("7")
+    expect(field(page, "name")).to_have_value("mine")
+    expect(notice(page, "train-plan")).to_contain_text("steps of 16 rows")
+    page.wait_for_function("document.querySelector('#train-plan').textContent.includes('give the verdict')")
+    draft = load_draft(home)
+    assert (draft.training, draft.name) == (TrainingConfig(epochs=7, batch_size=16, seed=7), "mine")
+
+
+def test_settings_follow_the_data_until_they_are_touched(open_tab, stored, home):
+    save_draft(home, Draft(base="scratch", data=stored.ref))
+    page = open_tab("Train")
+    expect(notice(page, "train-suggestion")).to_contain_text("Suggested for 119 training rows: 8 epochs, batches of 8 rows")
+    expect(field(page, "epochs")).to_have_value("8")
+    expect(field(page, "batch-size")).to_have_value("8")
+    expect(page.locator("#train-suggest")).to_be_hidden()
+    field(page, "epochs").fill("2")
+    expect(notice(page, "train-suggestion")).to_contain_text("You have set epochs otherwise.")
+    draft = load_draft(home)
+    assert draft.touched == ("epochs",) and draft.training.epochs == 2
+    page.locator("#train-suggest").click()
+    expect(field(page, "epochs")).to_have_value("8")
+    expect(page.locator("#train-suggest")).to_be_hidden()
+    assert load_draft(home).touched == ()
+
+
+def test_the_watch_list_starts_with_sentences_of_the_data_and_is_the_users_own(open_tab, stored, home):
+    save_draft(home, Draft(base="scratch", data=stored.ref))
+    page = open_tab("Train")
+    page.get_by_role("button", name="Watch-list").click()
+    shown = field(page, "watch")
+    expect(shown).not_to_have_value("")
+    assert load_draft(home).watch is None, "untouched, it follows the data"
+    shown.fill("one\n\n two \none")
+    expect(notice(page, "train-plan")).to_contain_text("give the verdict")
+    page.wait_for_function("fetch('api/health').then(() => true)")
+    expect(shown).to_have_value("one\n\n two \none")
+    shown.fill("\n".join(str(number) for number in range(13)))
+    expect(notice(page, "train-plan")).to_contain_text("up to 12 sentences, got 13")
+    assert load_draft(home).watch == ("one", "two")
+
+
+def test_next_leads_to_what_is_missing_and_focuses_it(open_tab, home):
+    save_draft(home, Draft(base="scratch"))
+    page = open_tab("Build")
+    expect(page.locator("#next")).to_contain_text("Next: choose data")
+    page.locator("#next button").click()
+    expect(page.get_by_role("tab", name="Data", exact=True)).to_have_attribute("aria-selected", "true")
+    page.wait_for_function("document.querySelector('#data-file').contains(document.activeElement)")
+    page.locator("#data-sample").click()
+    page.locator("#data-use").click()
+    expect(page.locator("#next")).to_contain_text("Next: start training")
+    page.locator("#next button").click()
+    expect(page.locator("#train-start")).to_be_focused()
