@@ -13,7 +13,7 @@ from workbench.settings import Settings
 
 if TYPE_CHECKING:
     from workbench.data import SplitSummary
-    from workbench.playground import EncoderProcess, Tell, Threshold
+    from workbench.playground import EncoderProcess
 
 
 class Context:
@@ -36,7 +36,6 @@ class Context:
         self._lock = threading.Lock()
         self._bases: dict[str, EncoderInfo] = {}
         self._splits: dict[tuple[str, float, float, int], SplitSummary] = {}
-        self._thresholds: dict[str, Threshold] = {}
         self._sentences: dict[tuple[str, float, float, int], tuple[str, ...]] = {}
 
     @property
@@ -80,17 +79,6 @@ class Context:
 
             self._splits[key] = preview_split(ref, self.home, training)
         return self._splits[key]
-
-    def find_threshold(self, model: str, tell: Tell | None = None) -> Threshold:
-        """Return from which cosine on two texts match, remembered: a finished run never changes."""
-        found = self._thresholds.get(model)
-        if found is None:
-            from workbench.playground import find_threshold
-
-            found = find_threshold(model, self.encoder, self.home, tell)
-            if found.value is not None:
-                self._thresholds[model] = found
-        return found
 
     def suggest_sentences(self, ref: str, training: TrainingConfig) -> tuple[str, ...]:
         """Return a few sentences of a stored data set to watch, remembered as the split is.

@@ -83,13 +83,15 @@ def pair_view(
     Raises:
         WorkbenchError: If a text is empty, or a model cannot be loaded.
     """
+    from workbench.playground import find_threshold
+
     texts = [(text or "").strip() for text in (first, second)]
     if not all(texts):
         raise InputError("Type two texts to compare.", field="texts")
     panels = []
     for model in models:
         reading = context.encoder.contributions(model, texts[0], texts[1], tell)
-        threshold = context.find_threshold(model, tell)
+        threshold = find_threshold(model, context.home)
         exact = reading["method"] == "exact"
         panels.append(
             {
