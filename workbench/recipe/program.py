@@ -36,7 +36,7 @@ def retrieval_evaluator(part):
 
 def render_program(
     recipe: Recipe,
-    kind: str = "scored_pairs",
+    kind: str,
     num_labels: int = 2,
     files: Mapping[str, str] | None = None,
     encoder: EncoderInfo | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -141,7 +142,7 @@ def details_view(context: Context, parts: dict[str, Any], run_id: str | None) ->
         parts["metrics"]: gr.Dataframe(value=metrics, visible=bool(metrics)),
         parts["new_name"]: run.name,
         parts["recipe"]: json.dumps(run.recipe().to_dict(), indent=2, ensure_ascii=False),
-        parts["program"]: _program(run),
+        parts["program"]: _program(run, context.home),
         parts["log"]: read_log(run),
     }
 
@@ -160,11 +161,11 @@ def read_log(run: Run) -> str:
     return text if start == 0 else text.split("\n", 1)[-1]
 
 
-def _program(run: Run) -> str:
-    from workbench.recipe import render_program
+def _program(run: Run, home: Path) -> str:
+    from workbench.runs import program_of_run
 
     try:
-        return str(render_program(run.recipe()))
+        return str(program_of_run(run.run_id, home))
     except WorkbenchError as error:
         return f"# {error.message}"
 
