@@ -186,7 +186,7 @@ def test_dry_pass(run: Run, data: Path, tiny_bert: Path, home: Path, capsys: pyt
     assert code == 0
     assert [layer["title"] for layer in answer["layers"]] == ["Transformer", "Pooling", "Dense"]
     assert answer["layers"][-1]["shape"] == [6, 16]
-    assert [finding["severity"] for finding in answer["findings"]][0] == "warning"
+    assert answer["findings"][0]["severity"] == "warning"
     assert not (home / "datasets").exists() and not (home / "runs").exists()
     assert main([str(word) for word in words]) == 0
     printed = capsys.readouterr().out
