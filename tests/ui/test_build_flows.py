@@ -20,6 +20,9 @@ from workbench.ui.pages.build import _Handlers
 
 pytestmark = pytest.mark.browser
 
+STARTS_MS = 300_000
+"""Upper bound for what starts the encoder process, which imports torch on a machine that may be busy."""
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
@@ -260,7 +263,7 @@ def test_a_dry_pass_of_the_sample_data_and_then_of_ones_own(build, home, pairs_c
     add(build, "Dense")
     settled(build)
     build.locator("#build-try").click()
-    expect(dry).to_have_attribute("data-state", "done")
+    expect(dry).to_have_attribute("data-state", "done", timeout=STARTS_MS)
     assert "Building scratch: Transformer → Pooling → Dense" in build.evaluate("window.states[0]")
     expect(dry).to_contain_text("No data set is chosen, so these are rows")
     expect(dry).to_contain_text("of the sample data")
@@ -273,7 +276,7 @@ def test_a_dry_pass_of_the_sample_data_and_then_of_ones_own(build, home, pairs_c
     stored = import_file(pairs_csv, home)
     update_draft(home, data=stored.ref)
     build.locator("#build-try").click()
-    expect(dry).to_have_attribute("data-worst", "warning")
+    expect(dry).to_have_attribute("data-worst", "warning", timeout=STARTS_MS)
     expect(dry).to_contain_text("of pairs.csv, the one with the longest text among them")
     expect(dry.locator(".wb-dry-findings")).to_contain_text("cut off after 4 word pieces")
     expect(dry.locator(".wb-dry-stale")).to_be_hidden()
@@ -365,7 +368,7 @@ def test_a_finished_run_is_opened_as_blocks_and_its_own_layers_come_back(build, 
     settled(build)
     assert_saved(home, "pooling:mean,dense:24,normalize")
     build.locator("#build-try").click()
-    expect(build.locator("#build-dry .wb-dry")).to_have_attribute("data-state", "done")
+    expect(build.locator("#build-dry .wb-dry")).to_have_attribute("data-state", "done", timeout=STARTS_MS)
     expect(build.locator("#build-dry").get_by_role("row", name="Normalize")).to_contain_text("6 different texts × 24")
 
 
@@ -406,5 +409,5 @@ def test_from_the_base_to_a_stack_that_was_tried_by_keyboard_alone(build, home, 
     kinds(page, "Transformer", "Pooling", "LayerNorm", "Dense")
     tab_to(page, "#build-try")
     page.keyboard.press("Enter")
-    expect(page.locator("#build-dry .wb-dry")).to_have_attribute("data-state", "done")
+    expect(page.locator("#build-dry .wb-dry")).to_have_attribute("data-state", "done", timeout=STARTS_MS)
     assert_saved(home, "pooling:mean,layernorm,dense:16")

@@ -317,7 +317,7 @@ function buildErrors() {
   const retrain = make("div", "wb-oc-retrain", errors);
   const words = make("div", "", retrain);
   tally = make("p", "wb-oc-tally", words);
-  make("p", "wb-oc-hint", words, "Retraining stores a corrected version of the data beside the old one and queues a run linked to this one. The split stays: base and tuned model are both measured again on the same test rows as corrected, and because the test rows themselves change, compare its verdict with this one with care. Rows kept for review stay as they are.");
+  make("p", "wb-oc-hint", words, "Retraining stores a corrected version of the data beside the old one and queues a run linked to this one. These are test rows, so what the model learns from stays the same; base and tuned model are both measured again on the corrected rows. The test part itself changes, so the two verdicts are not one measurement. Rows kept for review stay as they are.");
   retrainButton = make("button", "wb-oc-button wb-oc-primary wb-oc-go", retrain, "Retrain with these fixes");
   retrainButton.type = "button";
   retrainButton.addEventListener("click", retrainNow);
