@@ -1,10 +1,10 @@
 """Builds `mini`, the encoder that ships with the workbench, from a folder of texts and a teacher.
 
-    python benchmarks/build_mini.py collect DATA --output TEXTS --exclude DATA/stsb/dev-no-msr-deft.csv
-    python benchmarks/build_mini.py teach TEXTS --teacher TEACHER --work WORK
-    python benchmarks/build_mini.py train --teacher TEACHER --work WORK --output workbench/models/mini
-    python benchmarks/build_mini.py baseline --teacher TEACHER --work WORK
-    python benchmarks/build_mini.py score DATA/stsb/dev-no-msr-deft.csv --teacher TEACHER --work WORK --model workbench/models/mini
+    python -m benchmarks.build_mini collect DATA --output TEXTS --exclude DATA/stsb/dev-no-msr-deft.csv
+    python -m benchmarks.build_mini teach TEXTS --teacher TEACHER --work WORK
+    python -m benchmarks.build_mini train --teacher TEACHER --work WORK --output workbench/models/mini
+    python -m benchmarks.build_mini baseline --teacher TEACHER --work WORK
+    python -m benchmarks.build_mini score DATA/stsb/dev-no-msr-deft.csv --teacher TEACHER --work WORK --model workbench/models/mini
 
 `collect` writes the sentences of a folder of CSV and JSONL files, one a line; any folder of .txt files does as well. `teach` adds
 variants of them and asks the teacher for the vector of each. `train` distils: the student learns the teacher's vectors, turned
@@ -36,8 +36,6 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel, BertTokenizerFast, TrainerCallback, TrainingArguments
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from workbench import SentenceTransformer, models
 from workbench.evaluation import build_evaluator

@@ -55,15 +55,17 @@ def test_only_what_nobody_touched_follows(context, draft, stored, home):
 def test_the_words_name_the_rows_the_values_and_what_was_set_otherwise(context, draft, stored):
     suggestion = find_suggestion(context, draft, stored)
     followed = follow_suggestion(context, draft, stored)
-    words = suggestion_words(suggestion, followed, pretrained=False)
+    words = suggestion_words(suggestion, followed, context.describe_base("scratch"))
     assert f"Suggested for {suggestion.rows} training rows: {suggestion.epochs:g} epochs" in words
     assert "auto is 0.0005" in words and "otherwise" not in words
     assert not differs(suggestion, followed)
     other = dataclasses.replace(followed, training=dataclasses.replace(followed.training, epochs=2, learning_rate=1e-4))
-    words = suggestion_words(suggestion, other, pretrained=True)
+    words = suggestion_words(suggestion, other, context.describe_base("scratch"))
     assert words.endswith("You have set epochs otherwise.") and "auto" not in words
     assert differs(suggestion, other)
-    assert suggestion_words(None, draft, pretrained=True) == "" and not differs(None, draft)
+    narrow = suggestion_words(suggestion, followed, context.describe_base("mini"))
+    assert "auto is 0.0003" in narrow and "only 192 wide" in narrow
+    assert suggestion_words(None, draft, None) == "" and not differs(None, draft)
 
 
 def test_sentences_to_watch_come_from_the_data_until_the_user_names_some(context, draft, stored):

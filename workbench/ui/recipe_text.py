@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.errors import ConfigError
 from workbench.recipe import ArchitectureSpec, EncoderInfo, LayerSpec, Recipe, render_program
@@ -107,8 +107,7 @@ def open_recipe(text: str, context: Context) -> tuple[Draft, str]:
 
 
 def _recipe(draft: Draft) -> Recipe:
-    fields: dict[str, Any] = {item.name: getattr(draft, item.name) for item in dataclasses.fields(draft)}
-    return Recipe(**fields | {"data": draft.data or _NO_DATA})
+    return dataclasses.replace(draft, data=draft.data or _NO_DATA).to_recipe()
 
 
 def _read(text: str) -> tuple[Recipe, bool]:

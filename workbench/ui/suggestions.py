@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError
-from workbench.recipe import LOSSES, Suggestion, suggest_training
+from workbench.recipe import LOSSES, EncoderInfo, Suggestion, suggest_training
+from workbench.recipe.training import NARROW_WIDTH
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft, update_draft
 from workbench.ui.fields import LABELS
@@ -51,8 +52,14 @@ def watched(context: Context, draft: Draft, dataset: StoredDataset | None) -> tu
         return ()
 
 
-def suggestion_words(suggestion: Suggestion | None, draft: Draft, pretrained: bool) -> str:
-    """Return the suggestion and what it rests on, in words; empty where there is none."""
+def suggestion_words(suggestion: Suggestion | None, draft: Draft, encoder: EncoderInfo | None) -> str:
+    """Return the suggestion and what it rests on, in words; empty where there is none.
+
+    Args:
+        suggestion: What the rule gives, None where there is no data set.
+        draft: What is set.
+        encoder: Facts of the base, None where it cannot be read.
+    """
     if suggestion is None:
         return ""
     values = (
@@ -60,15 +67,19 @@ def suggestion_words(suggestion: Suggestion | None, draft: Draft, pretrained: bo
         f"steps, an evaluation every {suggestion.eval_steps:,} {'step' if suggestion.eval_steps == 1 else 'steps'}"
     )
     text = f"Suggested for {suggestion.rows:,} training rows: {values} ({suggestion.reason})."
-    if draft.training.learning_rate == "auto":
-        rate = f"{draft.training.learning_rate_for(pretrained):g}"
-        text += (
-            f" Learning rate auto is {rate}: the encoder is pretrained, and larger steps make it forget."
-            if pretrained
-            else f" Learning rate auto is {rate}: an untrained encoder has everything to learn, in large steps."
-        )
+    if draft.training.learning_rate == "auto" and encoder is not None:
+        rate = f"{draft.training.learning_rate_for(encoder.pretrained, encoder.width):g}"
+        text += f" Learning rate auto is {rate}: {_rate_reason(encoder)}."
     own = list(_differing(suggestion, draft))
     return text + (f" You have set {' and '.join(own)} otherwise." if own else "")
+
+
+def _rate_reason(encoder: EncoderInfo) -> str:
+    if not encoder.pretrained:
+        return "an untrained encoder has everything to learn, in large steps"
+    if encoder.width <= NARROW_WIDTH:
+        return f"the encoder is pretrained but only {encoder.width} wide, and a narrow one needs larger steps to move at all"
+    return "the encoder is pretrained, and larger steps make it forget"
 
 
 def differs(suggestion: Suggestion | None, draft: Draft) -> bool:

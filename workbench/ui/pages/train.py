@@ -209,12 +209,12 @@ def describe_draft(context: Context, parts: dict[str, Any], draft: Draft) -> dic
     """Return the updates of the plan and of what the data suggest."""
     suggestion = find_suggestion(context, draft, find_dataset(draft.data, context))
     try:
-        pretrained = context.describe_base(draft.base).pretrained
+        encoder = context.describe_base(draft.base)
     except WorkbenchError:
-        pretrained = True
+        encoder = None
     return {
         parts["plan"]: describe_plan(context, draft),
-        parts["suggestion"]: notice(suggestion_words(suggestion, draft, pretrained), "plain"),
+        parts["suggestion"]: notice(suggestion_words(suggestion, draft, encoder), "plain"),
         parts["suggest"]: gr.Button(visible=differs(suggestion, draft)),
     }
 
