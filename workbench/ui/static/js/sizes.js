@@ -65,6 +65,9 @@ function render() {
     const line = make("p", "wb-size-line", card);
     line.setAttribute("role", "status");
     const scroll = make("div", "wb-scroll", card);
+    scroll.tabIndex = 0; // on a narrow window it scrolls, also by keyboard
+    scroll.setAttribute("role", "group");
+    scroll.setAttribute("aria-label", `All sizes of ${panel.title}`);
     const table = make("table", "wb-size-table", scroll);
     make("caption", "", table, "Rank correlation kept / nearest neighbours kept, and bytes of a vector");
     const head = make("tr", "", make("thead", "", table));
@@ -97,11 +100,8 @@ function render() {
       const ratio = full.bytes / size.bytes;
       line.textContent =
         `${count(size.bytes)} bytes a vector${ratio > 1 ? ` instead of ${count(full.bytes)} (${times(ratio)} times smaller)` : ""}, ` +
-        `${count(size.bytes)} MB for a million texts. ${percent(size.neighbours)} of the nearest neighbours stay, ` +
-        `and the similarities rank the pairs ${size.spearman > 0.9995 ? "as" : "much as"} the full vectors do (Spearman ${size.spearman.toFixed(3)}).`;
-      if (size.spearman < 0.9) {
-        line.textContent = line.textContent.replace("much as the full vectors do", "differently from the full vectors");
-      }
+        `${count(size.bytes)} MB for a million texts. ${percent(size.neighbours)} of the nearest neighbours stay; ` +
+        `the rank correlation (Spearman) with the similarities of the full vectors is ${size.spearman.toFixed(3)}.`;
       for (const [key, cell] of cells) {
         const current = key === `${step} ${chosen.precision}`;
         cell.toggleAttribute("data-chosen", current);
