@@ -15,8 +15,8 @@ from workbench.training import run_training
 
 def test_a_run_leaves_rows_calibration_and_the_forgetting_check(tiny_bert, sentences, home, tmp_path) -> None:
     listener = Recorder()
-    parts = dataclasses.replace(make_parts("scored_pairs", sentences), test_rows=np.arange(100, 160))
-    result = run_training(recipe(tiny_bert, max_steps=4), parts, home, tmp_path, listener)  # type: ignore[arg-type]
+    parts = dataclasses.replace(make_parts("labelled_pairs", sentences), test_rows=np.arange(100, 160))
+    result = run_training(recipe(tiny_bert, "labelled_pairs", max_steps=4), parts, home, tmp_path, listener)  # type: ignore[arg-type]
     rows = read_jsonl(tmp_path / "evaluations" / "test_rows.jsonl")
     assert [row["row"] for row in rows] == list(range(101, 161)), "numbers count from 1 in the data set"
     assert [row["sentence1"] for row in rows] == list(parts.test["sentence1"])
