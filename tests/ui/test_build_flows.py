@@ -309,6 +309,12 @@ def test_the_recipe_and_the_program_follow_the_stack(build, home):
     assert saved["architecture"] == load_draft(home).architecture.to_list()
 
 
+def choose(page, path):
+    with page.expect_file_chooser() as chooser:
+        page.locator("#build-open").click()
+    chooser.value.set_files(path)
+
+
 def test_a_recipe_file_is_opened_and_undo_brings_the_old_layers_back(build, home, tmp_path, pairs_csv):
     stored = import_file(pairs_csv, home)
     recipe = Recipe(
@@ -316,7 +322,7 @@ def test_a_recipe_file_is_opened_and_undo_brings_the_old_layers_back(build, home
     )
     path = tmp_path / "recipe.json"
     path.write_text(recipe.to_json(), encoding="utf-8")
-    build.locator("#build-open input[type=file]").set_input_files(path)
+    choose(build, path)
     chips(build, "tokens × 128", "128", "40")
     expect(build.locator("#build-open-note")).to_contain_text("The recipe is open")
     expect(build.locator("#flow")).to_contain_text("CosineSimilarityLoss")
@@ -330,7 +336,7 @@ def test_a_recipe_file_is_opened_and_undo_brings_the_old_layers_back(build, home
     settled(build)
     assert_saved(home, "pooling:mean")
     path.write_text('{"base": "scratch", "shell": "rm"}', encoding="utf-8")
-    build.locator("#build-open input[type=file]").set_input_files(path)
+    choose(build, path)
     expect(build.locator("#build-open-note")).to_contain_text("no field `shell`")
     expect(build.locator("#build-open-note")).to_contain_text("Nothing was changed")
     kinds(build, "Transformer", "Pooling")

@@ -476,7 +476,8 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
     parts["stack"].look(guarded(handlers.on_select), stack, shown, **QUIET)
     parts["presets"].preset(guarded(handlers.on_preset), stack, shown, **QUIET)
     parts["presets"].own(guarded(handlers.on_own), stack, shown, **QUIET)
-    parts["try"].click(handlers.on_try, stack, [parts["dry"]], concurrency_id="encoder", **QUIET)
+    # The encoder process lets requests wait for each other by itself; what cannot be built is said without waiting.
+    parts["try"].click(handlers.on_try, stack, [parts["dry"]], concurrency_limit=EDITS_AT_ONCE, **QUIET)
     searched = [parts["hub_note"], parts["found"]]
     search: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
     gr.on([parts["search"].click, parts["query"].submit], guarded(handlers.on_search), [parts["query"]], searched, **search)
