@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.ui.conftest import Watch, serving, watched_page
-from workbench.data import import_file
-from workbench.recipe import TrainingConfig
+from workbench.data import import_file, preview_split
+from workbench.recipe import TrainingConfig, suggest_training
 from workbench.settings import Settings
 from workbench.ui import Draft, load_draft, save_draft, update_draft
 from workbench.ui.pages import train
@@ -54,7 +55,7 @@ def test_what_is_typed_before_the_form_is_filled_stays_and_the_rest_is_filled(op
     gate, load = threading.Event(), train.load_form
 
     def load_late(*arguments):
-        assert gate.wait(120)
+        assert gate.wait(600)
         return load(*arguments)
 
     monkeypatch.setattr(train, "load_form", load_late)
@@ -69,8 +70,9 @@ def test_what_is_typed_before_the_form_is_filled_stays_and_the_rest_is_filled(op
     expect(page.locator("#train-start")).to_be_enabled()
     expect(field(page, "epochs")).to_have_value("7")
     expect(field(page, "name")).to_have_value("mine")
-    expect(notice(page, "train-plan")).to_contain_text("steps of 16 rows")
-    page.wait_for_function("document.querySelector('#train-plan').textContent.includes('give the verdict')")
+    rows = preview_split(stored.ref, home, TrainingConfig(seed=7)).train
+    steps = TrainingConfig(epochs=7).total_steps(math.ceil(rows / 16))
+    expect(notice(page, "train-plan")).to_contain_text(f"about {steps} steps of 16 rows")
     draft = load_draft(home)
     assert (draft.training, draft.name) == (TrainingConfig(epochs=7, batch_size=16, seed=7), "mine")
 
@@ -78,16 +80,19 @@ def test_what_is_typed_before_the_form_is_filled_stays_and_the_rest_is_filled(op
 def test_settings_follow_the_data_until_they_are_touched(open_tab, stored, home):
     save_draft(home, Draft(base="scratch", data=stored.ref))
     page = open_tab("Train")
-    expect(notice(page, "train-suggestion")).to_contain_text("Suggested for 119 training rows: 8 epochs, batches of 8 rows")
-    expect(field(page, "epochs")).to_have_value("8")
-    expect(field(page, "batch-size")).to_have_value("8")
+    rows = preview_split(stored.ref, home, TrainingConfig()).train
+    suggestion = suggest_training("scored_pairs", rows)
+    words = f"Suggested for {rows} training rows: {suggestion.epochs:g} epochs, batches of {suggestion.batch_size} rows"
+    expect(notice(page, "train-suggestion")).to_contain_text(words)
+    expect(field(page, "epochs")).to_have_value(f"{suggestion.epochs:g}")
+    expect(field(page, "batch-size")).to_have_value(str(suggestion.batch_size))
     expect(page.locator("#train-suggest")).to_be_hidden()
     field(page, "epochs").fill("2")
     expect(notice(page, "train-suggestion")).to_contain_text("You have set epochs otherwise.")
     draft = load_draft(home)
     assert draft.touched == ("epochs",) and draft.training.epochs == 2
     page.locator("#train-suggest").click()
-    expect(field(page, "epochs")).to_have_value("8")
+    expect(field(page, "epochs")).to_have_value(f"{suggestion.epochs:g}")
     expect(page.locator("#train-suggest")).to_be_hidden()
     assert load_draft(home).touched == ()
 
