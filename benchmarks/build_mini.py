@@ -85,6 +85,49 @@ def _texts_of(path: Path) -> Iterator[str]:
             yield from (row[name] for name in names if row.get(name))
 
 
+def near_misses(
+    sentences: Sequence[str], words: Sequence[str], neighbours: NDArray[np.int64], number: int, seed: int
+) -> list[str]:
+    """Return sentences in which one to four words are exchanged for words of a like meaning, and some halves of two joined.
+
+    "A man plays a guitar" becomes "A woman plays a violin": unseen, and nearly as natural as what was seen. Sentences of up to
+    twenty words only, since longer ones cost more.
+
+    Args:
+        sentences: What they are made of.
+        words: Whole words of the vocabulary.
+        neighbours: For each word the numbers of the words nearest to it, (words, some).
+        number: How many to make.
+        seed: Of all choices.
+    """
+    generator = random.Random(seed)
+    place = {word: number for number, word in enumerate(words)}
+    short = [sentence.split() for sentence in sentences if 3 <= sentence.count(" ") + 1 <= 20]
+    made: dict[str, None] = {}
+    while len(made) < number:
+        tokens = list(generator.choice(short))
+        if generator.random() < 0.2:
+            other = generator.choice(short)
+            tokens = [*tokens[: (len(tokens) + 1) // 2], *other[len(other) // 2 :]]
+        known = [index for index, token in enumerate(tokens) if token.lower().strip(".,?!") in place]
+        for index in generator.sample(known, min(len(known), generator.randint(1, 4))):
+            bare = tokens[index].lower().strip(".,?!")
+            tokens[index] = words[int(generator.choice(neighbours[place[bare]]))]
+        made[" ".join(tokens)] = None
+    return list(made)
+
+
+def nearest_words(vectors: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Return for each row the numbers of the rows of highest cosine, itself left out, (rows, count)."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    nearest = []
+    for start in range(0, len(unit), 1000):
+        cosine = unit[start : start + 1000] @ unit.T
+        cosine[np.arange(len(cosine)), np.arange(start, start + len(cosine))] = -1
+        nearest.append(np.argpartition(-cosine, count, axis=1)[:, :count])
+    return np.concatenate(nearest)
+
+
 def variants(sentences: Sequence[str], words: Sequence[str], number: int, seed: int) -> list[str]:
     """Return texts made of the sentences, so that the teacher can be asked about more than they say.
 
@@ -250,12 +293,18 @@ class CosineDistillLoss(Loss):
         return loss
 
 
-def principal_components(vectors: NDArray[Any], width: int) -> NDArray[np.float32]:
-    """Return vectors in the coordinates of their largest principal components, (rows, width).
+def principal_components(vectors: NDArray[Any], width: int, axes: NDArray[Any] | None = None) -> NDArray[np.float32]:
+    """Return vectors in the coordinates of the largest principal components, (rows, width).
 
     Not centred: lengths and cosines, not variances, are to be kept. A sample of the rows tells the directions.
+
+    Args:
+        vectors: (rows, teacher width).
+        width: How many components to keep.
+        axes: The vectors whose components they are; None for these themselves.
     """
-    sample = np.asarray(vectors[:: max(1, len(vectors) // 50_000)], dtype=np.float32)
+    axes = vectors if axes is None else axes
+    sample = np.asarray(axes[:: max(1, len(axes) // 50_000)], dtype=np.float32)
     _, directions = np.linalg.eigh(sample.T @ sample)
     largest = np.ascontiguousarray(directions[:, ::-1][:, :width])
     parts = [np.asarray(vectors[start : start + 50_000], dtype=np.float32) @ largest for start in range(0, len(vectors), 50_000)]
@@ -338,8 +387,13 @@ def run_teach(args: argparse.Namespace) -> None:
     sentences = [line for line in lines if line and len(line) <= LONGEST]
     teacher = SentenceTransformer(args.teacher, device="cpu")
     pieces = choose_pieces(teacher.tokenizer, sentences, args.pieces)
-    known = set(sentences)
-    made = variants(sentences, whole_words(pieces), args.variants, args.seed)
+    words, known = whole_words(pieces), set(sentences)
+    if args.near_misses:
+        vectors_of_words = piece_vectors(teacher, words, teacher.get_sentence_embedding_dimension()).numpy()
+        made = near_misses(sentences, words, nearest_words(vectors_of_words, 12), args.near_misses, args.seed)
+        sentences = []
+    else:
+        made = variants(sentences, words, args.variants, args.seed)
     texts = [*sentences, *(text for text in made if text not in known)]
     args.work.mkdir(parents=True, exist_ok=True)
     (args.work / "pieces.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
@@ -362,8 +416,12 @@ def run_train(args: argparse.Namespace) -> None:
     """Distil the student and write its folder."""
     pieces, texts, vectors = _lesson(args)
     teacher = SentenceTransformer(args.teacher, device="cpu")
-    student = build_student(teacher, pieces, args.layers, args.width, args.heads, args.intermediate, args.seed)
-    targets = vectors if args.projection else principal_components(vectors, args.width)
+    if args.start is None:
+        student = build_student(teacher, pieces, args.layers, args.width, args.heads, args.intermediate, args.seed)
+    else:
+        student = SentenceTransformer(args.start, device="cpu")
+    axes = None if args.axes is None else np.load(args.axes / "vectors.npy", mmap_mode="r")
+    targets = vectors if args.projection else principal_components(vectors, args.width, axes)
     loss = CosineDistillLoss(args.width, targets.shape[1], args.matching)
     distil(student, texts, targets, loss, args)
     save_half(student, args.output)
@@ -482,9 +540,12 @@ def main() -> None:
     teaching.add_argument("texts", type=Path)
     teaching.add_argument("--pieces", type=int, default=14_000)
     teaching.add_argument("--variants", type=int, default=300_000)
+    teaching.add_argument("--near-misses", type=int, default=0, help="make so many of these instead of variants and the texts")
     teaching.set_defaults(run=run_teach)
     training = commands.add_parser("train", help="distil the student")
     training.add_argument("--output", type=Path, required=True)
+    training.add_argument("--start", type=Path, help="go on from this model instead of random weights")
+    training.add_argument("--axes", type=Path, help="WORK folder whose principal components are used; a second lesson needs the first's")
     training.add_argument("--layers", type=int, default=5)
     training.add_argument("--heads", type=int, default=6)
     training.add_argument("--intermediate", type=int, default=384)
