@@ -256,3 +256,10 @@ def test_a_held_run_does_not_start_a_supervisor_by_being_looked_at(home, add_run
     assert [run.status for run in list_runs(home)] == ["queued"]
     assert not (home / "supervisor.log").exists()
     assert get_run(run_id, home).status == "queued"
+
+
+def test_threads_of_a_run_give_way_while_they_wait(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert child_environment()["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert child_environment()["OMP_WAIT_POLICY"] == "ACTIVE", "what the user has set stands"

@@ -105,9 +105,11 @@ def test_the_watch_list_starts_with_sentences_of_the_data_and_is_the_users_own(o
     expect(shown).not_to_have_value("")
     assert load_draft(home).watch is None, "untouched, it follows the data"
     shown.fill("\n".join(str(number) for number in range(13)))
+    shown.blur()
     expect(notice(page, "train-plan")).to_contain_text("up to 12 sentences, got 13")
     assert load_draft(home).watch is None, "what cannot be used is not saved"
     shown.fill("one\n\n two \none")
+    shown.blur()
     expect(notice(page, "train-plan")).to_contain_text("give the verdict")
     expect(shown).to_have_value("one\n\n two \none")
     assert load_draft(home).watch == ("one", "two")

@@ -230,6 +230,9 @@ def choices_view(
         first, second = saved.first, saved.second
         choices += [(model, model) for model in dict.fromkeys([first, second]) if model and model not in known]
         known = [model for _, model in choices]
+    if first == second:
+        # A model beside itself says nothing; that is how the lists stand until there is a run to compare.
+        first = second = None
     if not first or first not in known:
         first = known[0] if known else None
     if not second or second not in known:

@@ -57,7 +57,7 @@ def create_runs_page(context: Context) -> dict[str, Any]:
         parts["summary"] = create_notice(elem_id="runs-summary")
         with gr.Row():
             parts["show"] = gr.Button("Show in live panel", elem_id="runs-show", min_width=170, scale=0, size="md")
-            parts["again"] = gr.Button("Use these settings again", elem_id="runs-again", min_width=210, scale=0, size="md")
+            parts["again"] = gr.Button("Use these settings again", elem_id="runs-again", min_width=250, scale=0, size="md")
             parts["stop"] = gr.Button("Stop", variant="stop", visible=False, elem_id="runs-stop", min_width=100, scale=0, size="md")
             parts["delete"] = gr.Button("Delete …", elem_id="runs-delete", min_width=100, scale=0, size="md")
         parts["keep"] = gr.Radio(

@@ -281,7 +281,13 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
     parts["on_edit"] = on_edit
     edited = [part for name, part in zip(_form_names(), form, strict=True) if name != "loss"]
     parts["edited"] = gr.on(
-        [part.input for part in edited], on_edit, inputs, parts["described"], trigger_mode="always_last", **QUIET
+        # Gradio does not report what is pasted into a text area that has just been unfolded; leaving it is reported always.
+        [*(part.input for part in edited), parts["watch"].blur],
+        on_edit,
+        inputs,
+        parts["described"],
+        trigger_mode="always_last",
+        **QUIET,
     )
     loss_outputs = [parts["loss"], *suggested, *parts["described"], *(parts[f"loss_{name}"] for name in fields.LOSS_PARAMETERS)]
     parts["objective"] = parts["loss"].input(guarded(on_loss), inputs, loss_outputs, **QUIET)
