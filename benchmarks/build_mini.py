@@ -1,7 +1,7 @@
 """Builds `mini`, the encoder that ships with the workbench, from a folder of texts and a teacher.
 
     python -m benchmarks.build_mini collect DATA --output TEXTS --exclude DATA/stsb/dev-no-msr-deft.csv
-    python -m benchmarks.build_mini teach TEXTS --teacher TEACHER --work WORK
+    python -m benchmarks.build_mini teach TEXTS --teacher TEACHER --work WORK --exclude DATA/stsb/dev-no-msr-deft.csv
     python -m benchmarks.build_mini train --teacher TEACHER --work WORK --output workbench/models/mini
     python -m benchmarks.build_mini baseline --teacher TEACHER --work WORK
     python -m benchmarks.build_mini score DATA/stsb/dev-no-msr-deft.csv --teacher TEACHER --work WORK --model workbench/models/mini
@@ -85,9 +85,7 @@ def _texts_of(path: Path) -> Iterator[str]:
             yield from (row[name] for name in names if row.get(name))
 
 
-def near_misses(
-    sentences: Sequence[str], words: Sequence[str], neighbours: NDArray[np.int64], number: int, seed: int
-) -> list[str]:
+def near_misses(sentences: Sequence[str], words: Sequence[str], neighbours: NDArray[np.int64], number: int, seed: int) -> list[str]:
     """Return sentences in which one to four words are exchanged for words of a like meaning, and some halves of two joined.
 
     "A man plays a guitar" becomes "A woman plays a violin": unseen, and nearly as natural as what was seen. Sentences of up to
@@ -387,14 +385,15 @@ def run_teach(args: argparse.Namespace) -> None:
     sentences = [line for line in lines if line and len(line) <= LONGEST]
     teacher = SentenceTransformer(args.teacher, device="cpu")
     pieces = choose_pieces(teacher.tokenizer, sentences, args.pieces)
-    words, known = whole_words(pieces), set(sentences)
+    words, known = whole_words(pieces), {_key(sentence) for sentence in sentences}
+    known |= {_key(text) for path in args.exclude for text in _texts_of(path)}  # a variant may happen to say just that
     if args.near_misses:
         vectors_of_words = piece_vectors(teacher, words, teacher.get_sentence_embedding_dimension()).numpy()
         made = near_misses(sentences, words, nearest_words(vectors_of_words, 12), args.near_misses, args.seed)
         sentences = []
     else:
         made = variants(sentences, words, args.variants, args.seed)
-    texts = [*sentences, *(text for text in made if text not in known)]
+    texts = [*sentences, *(text for text in made if _key(text) not in known)]
     args.work.mkdir(parents=True, exist_ok=True)
     (args.work / "pieces.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
     (args.work / "texts.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
@@ -534,7 +533,6 @@ def main() -> None:
     collecting = commands.add_parser("collect", help="sentences of a folder of data sets")
     collecting.add_argument("data", type=Path)
     collecting.add_argument("--output", type=Path, required=True)
-    collecting.add_argument("--exclude", type=Path, action="append", default=[], help="a file none of whose sentences may be used")
     collecting.set_defaults(run=run_collect)
     teaching = commands.add_parser("teach", help="variants of the texts, and the teacher's vectors of all")
     teaching.add_argument("texts", type=Path)
@@ -545,7 +543,9 @@ def main() -> None:
     training = commands.add_parser("train", help="distil the student")
     training.add_argument("--output", type=Path, required=True)
     training.add_argument("--start", type=Path, help="go on from this model instead of random weights")
-    training.add_argument("--axes", type=Path, help="WORK folder whose principal components are used; a second lesson needs the first's")
+    training.add_argument(
+        "--axes", type=Path, help="WORK folder whose principal components are used; a second lesson needs the first's"
+    )
     training.add_argument("--layers", type=int, default=5)
     training.add_argument("--heads", type=int, default=6)
     training.add_argument("--intermediate", type=int, default=384)
@@ -562,6 +562,8 @@ def main() -> None:
     scoring.add_argument("pairs", type=Path)
     scoring.add_argument("--model", type=Path, required=True)
     scoring.set_defaults(run=run_score)
+    for command in (collecting, teaching):
+        command.add_argument("--exclude", type=Path, action="append", default=[], help="a file none of whose sentences may be used")
     for command in (teaching, training, baseline, scoring):
         command.add_argument("--teacher", required=True, help="folder or Hub name of the teacher")
         command.add_argument("--work", type=Path, required=True, help="folder for what lies between")
