@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import platform
 import random
 import re
 import sys
@@ -48,6 +49,9 @@ from workbench.training.trainer import SentenceTrainer, TrainedNetwork
 
 SEED = 1
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_BASELINE_WIDTH = 144
+"""Times the teacher's 30,522 pieces, as many bytes as `mini`."""
+
 LONGEST = 200
 """Characters of a text; longer ones cost more than they teach."""
 
@@ -500,6 +504,11 @@ def run_score(args: argparse.Namespace) -> None:
     columns = [[row[name] for row in rows] for name in ("sentence1", "sentence2")]
     evaluator = build_evaluator("scored_pairs", columns, [float(row["score"]) for row in rows])
     encoders: dict[str, Callable[[list[str]], NDArray[np.float32]]] = {"teacher": teacher.encode, "mini": student.encode}
+    names = sorted(teacher.tokenizer.get_vocab(), key=teacher.tokenizer.get_vocab().__getitem__)
+    share = 1 / torch.arange(1, len(names) + 1)
+    share /= share.sum()  # Zipf's law over the teacher's order
+    weighted = piece_vectors(teacher, names, _BASELINE_WIDTH) * (1e-4 / (1e-4 + share)).unsqueeze(1)  # Arora et al. 2017
+    encoders["untrained word vectors"] = WordVectors(teacher.tokenizer, weighted).encode
     table = args.work / "baseline.pt"
     if table.is_file():
         words = WordVectors(teacher.tokenizer, torch.load(table, weights_only=True).float())
@@ -523,7 +532,11 @@ def run_score(args: argparse.Namespace) -> None:
     torch.set_num_threads(threads)
     result["times_as_fast"] = round(seconds["teacher"] / seconds["mini"], 2)
     result["texts_per_second"] = {name: round(len(texts) / value) for name, value in seconds.items()}
-    print(json.dumps(result, indent=2))
+    result["machine"] = {"platform": platform.platform(), "torch": torch.__version__, "transformers": transformers.__version__}
+    text = json.dumps(result, indent=2)
+    print(text)
+    if args.json is not None:
+        args.json.write_text(text + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -555,12 +568,13 @@ def main() -> None:
     training.add_argument("--learning-rate", type=float, default=1e-3)
     training.set_defaults(run=run_train)
     baseline = commands.add_parser("baseline", help="train a mean of word vectors of the same size")
-    baseline.add_argument("--width", type=int, default=144)
+    baseline.add_argument("--width", type=int, default=_BASELINE_WIDTH)
     baseline.add_argument("--learning-rate", type=float, default=5e-3)
     baseline.set_defaults(run=run_baseline)
     scoring = commands.add_parser("score", help="measure teacher, student and baseline")
     scoring.add_argument("pairs", type=Path)
     scoring.add_argument("--model", type=Path, required=True)
+    scoring.add_argument("--json", type=Path, help="also write the numbers to this file")
     scoring.set_defaults(run=run_score)
     for command in (collecting, teaching):
         command.add_argument("--exclude", type=Path, action="append", default=[], help="a file none of whose sentences may be used")

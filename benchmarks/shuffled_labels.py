@@ -1,6 +1,6 @@
 """How often the verdict says "better" when there is nothing to learn: training runs on the sample pairs with shuffled scores.
 
-    python benchmarks/shuffled_labels.py [--runs 100] [--output benchmarks/shuffled_labels.json]
+    python -m benchmarks.shuffled_labels [--runs 100] [--output benchmarks/shuffled_labels.json]
 
 Each run permutes the scores of all rows, splits by shared sentences with its own seed, trains a BERT of width 32 for a few steps at a
 rate that moves it well away from its base, and is judged as every run is. Differences are then luck, and a 95 % interval may lie

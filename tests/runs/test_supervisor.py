@@ -259,7 +259,11 @@ def test_a_held_run_does_not_start_a_supervisor_by_being_looked_at(home, add_run
 
 
 def test_threads_of_a_run_give_way_while_they_wait(monkeypatch):
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    assert child_environment()["OMP_WAIT_POLICY"] == "PASSIVE"
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    assert child_environment()["GOMP_SPINCOUNT"] == "1000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert child_environment()["GOMP_SPINCOUNT"] == "7", "what the user has set stands"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    assert child_environment()["OMP_WAIT_POLICY"] == "ACTIVE", "what the user has set stands"
+    assert "GOMP_SPINCOUNT" not in child_environment()

@@ -343,6 +343,7 @@ def test_a_recipe_file_is_opened_and_undo_brings_the_old_layers_back(build, home
 
 
 # ---------------------------------------------------------------- any model as blocks
+@pytest.mark.usefixtures("navigates")
 def test_a_finished_run_is_opened_as_blocks_and_its_own_layers_come_back(build, home, server, tiny_bert):
     from workbench.models import Dense, Normalize, Pooling, SentenceTransformer, Transformer
 

@@ -44,7 +44,9 @@ def opened(browser, server):
     """One page for all tests that leave the models alone: the first question takes longer than all others together."""
     with watched_page(browser, Watch()) as page:
         page.goto(f"{server.url}/?tab=playground")
-        expect(page.locator("#playground-second input")).to_have_value("squeezed")
+        expect(page.locator("#playground-first input")).not_to_have_value("")
+        choose(page, "first", "averaged")
+        choose(page, "second", "squeezed")
         yield page
 
 
@@ -57,6 +59,12 @@ def play(opened):
     expect(opened.locator("#playground-texts")).to_be_visible()
     opened.locator("#playground-texts textarea").fill("\n".join(TEXTS))
     return opened
+
+
+def choose(page, which, model):
+    page.locator(f"#playground-{which} input").click()
+    page.get_by_role("option", name=model).click()
+    expect(page.locator(f"#playground-{which} input")).to_have_value(model)
 
 
 def go_to(page, view):
@@ -256,7 +264,8 @@ def test_a_link_opens_the_same_examples_elsewhere(play, browser, server):
 def test_a_link_to_nothing_says_so(page, server):
     page.goto(f"{server.url}/?tab=playground&set={'0' * 16}")
     expect(note(page)).to_contain_text("not on this machine")
-    expect(page.locator("#playground-second input")).to_have_value("squeezed")
+    expect(page.locator("#playground-first input")).to_have_value("mini (bundled)")
+    expect(page.locator("#playground-second input")).to_have_value("averaged")
 
 
 def test_a_narrow_window_needs_no_scrolling_sideways(play):
