@@ -15,8 +15,12 @@ from workbench.training import run_training
 
 def test_a_run_leaves_rows_calibration_and_the_forgetting_check(tiny_bert, sentences, home, tmp_path) -> None:
     listener = Recorder()
-    parts = dataclasses.replace(make_parts("labelled_pairs", sentences), test_rows=np.arange(100, 160))
-    result = run_training(recipe(tiny_bert, "labelled_pairs", max_steps=4), parts, home, tmp_path, listener)  # type: ignore[arg-type]
+    made = make_parts("labelled_pairs", sentences)
+    # Selected on rows it learns from, so that a later step than the first is kept.
+    parts = dataclasses.replace(made, validation=made.train.select(range(24)), test_rows=np.arange(100, 160))
+    settings = recipe(tiny_bert, "labelled_pairs", max_steps=24)
+    result = run_training(settings, parts, home, tmp_path, listener)  # type: ignore[arg-type]
+    assert result.best_step
     rows = read_jsonl(tmp_path / "evaluations" / "test_rows.jsonl")
     assert [row["row"] for row in rows] == list(range(101, 161)), "numbers count from 1 in the data set"
     assert [row["sentence1"] for row in rows] == list(parts.test["sentence1"])

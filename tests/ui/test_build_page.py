@@ -2,11 +2,12 @@
 
 import json
 import re
+from contextlib import suppress
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import Watch, serving, watched_page
+from tests.ui.conftest import TIMEOUT_MS, Watch, serving, watched_page
 from workbench.models import BaseEntry
 from workbench.recipe import ArchitectureSpec, LayerSpec, parse_layers
 from workbench.settings import Settings
@@ -53,11 +54,16 @@ def reset(home):
 @pytest.fixture
 def build(opened, home):
     """The tab on a page that is shared, for loading it takes longer than a test; it starts from the draft of `reset`."""
-    settled(opened)
-    reset(home)
     opened.set_viewport_size({"width": 1280, "height": 900})
-    opened.get_by_role("tab", name="Data", exact=True).click()
-    opened.get_by_role("tab", name="Build", exact=True).click()
+    # The test before may have left an edit that the page saves only now, and the last one to save wins.
+    for patience in (10_000, 10_000, TIMEOUT_MS):
+        settled(opened)
+        opened.get_by_role("tab", name="Data", exact=True).click()
+        reset(home)
+        opened.get_by_role("tab", name="Build", exact=True).click()
+        with suppress(AssertionError):
+            expect(layers_text(opened)).to_have_value("--base scratch --layers pooling:mean", timeout=patience)
+            break
     expect(layers_text(opened)).to_have_value("--base scratch --layers pooling:mean")
     kinds(opened, "Transformer", "Pooling")
     chips(opened, "tokens × 128", "128")

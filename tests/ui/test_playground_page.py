@@ -65,6 +65,7 @@ def choose(page, which, model):
     page.locator(f"#playground-{which} input").click()
     page.get_by_role("option", name=model).click()
     expect(page.locator(f"#playground-{which} input")).to_have_value(model)
+    expect(page.get_by_role("option")).to_have_count(0)  # the list fades out, and the other one has the same names
 
 
 def go_to(page, view):
