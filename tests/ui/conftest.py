@@ -76,6 +76,13 @@ class Watch:
         return [text for text in self.errors if not any(part in text for part in (*CONSOLE_ALLOWED, *self.allowed))]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give a test that drives Chromium a second try: on a busy machine the browser may drop what it was told."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture
 def settings(home: Path) -> Settings:
     """Settings of the server under test; override to change them."""

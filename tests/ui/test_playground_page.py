@@ -45,8 +45,8 @@ def opened(browser, server):
     with watched_page(browser, Watch()) as page:
         page.goto(f"{server.url}/?tab=playground")
         expect(page.locator("#playground-first input")).not_to_have_value("")
-        choose(page, "first", "averaged")
         choose(page, "second", "squeezed")
+        choose(page, "first", "averaged")
         yield page
 
 
