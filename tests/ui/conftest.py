@@ -76,13 +76,6 @@ class Watch:
         return [text for text in self.errors if not any(part in text for part in (*CONSOLE_ALLOWED, *self.allowed))]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give a test that drives Chromium a second try: on a busy machine the browser may drop what it was told."""
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 @pytest.fixture
 def settings(home: Path) -> Settings:
     """Settings of the server under test; override to change them."""
@@ -178,7 +171,7 @@ def watch() -> Watch:
 @pytest.fixture
 def navigates(watch: Watch) -> None:
     """For a test that leaves a page: what Gradio has in the air then is cut off, and it says so."""
-    watch.allowed += ["Connection errored out", "Unexpected error 404: Not Found"]
+    watch.allowed.append("Connection errored out")
 
 
 @contextmanager

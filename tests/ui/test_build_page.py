@@ -2,12 +2,11 @@
 
 import json
 import re
-from contextlib import suppress
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import TIMEOUT_MS, Watch, serving, watched_page
+from tests.ui.conftest import Watch, serving, watched_page
 from workbench.models import BaseEntry
 from workbench.recipe import ArchitectureSpec, LayerSpec, parse_layers
 from workbench.settings import Settings
@@ -56,14 +55,10 @@ def build(opened, home):
     """The tab on a page that is shared, for loading it takes longer than a test; it starts from the draft of `reset`."""
     opened.set_viewport_size({"width": 1280, "height": 900})
     # The test before may have left an edit that the page saves only now, and the last one to save wins.
-    for patience in (10_000, 10_000, TIMEOUT_MS):
-        settled(opened)
-        opened.get_by_role("tab", name="Data", exact=True).click()
-        reset(home)
-        opened.get_by_role("tab", name="Build", exact=True).click()
-        with suppress(AssertionError):
-            expect(layers_text(opened)).to_have_value("--base scratch --layers pooling:mean", timeout=patience)
-            break
+    settled(opened)
+    opened.get_by_role("tab", name="Data", exact=True).click()
+    reset(home)
+    opened.get_by_role("tab", name="Build", exact=True).click()
     expect(layers_text(opened)).to_have_value("--base scratch --layers pooling:mean")
     kinds(opened, "Transformer", "Pooling")
     chips(opened, "tokens × 128", "128")
@@ -358,6 +353,25 @@ def test_presets_replace_the_layers_and_keep_the_encoder(build, home):
     kinds(build, "Transformer", "Pooling", "Normalize")
     settled(build)
     assert_saved(home, PRESETS[-1].layers)
+
+
+def test_what_is_pressed_last_stays_however_quickly(build, home):
+    for first, last in ((1, 2), (4, 3), (2, 5), (6, 1)):
+        for _ in range(3):
+            build.evaluate(
+                """([first, last]) => {
+                  document.querySelector('[data-add=dropout]').click();
+                  document.querySelector(`#build-preset-${first}`).click();
+                  document.querySelector('[data-add=dropout]').click();
+                  document.querySelector(`#build-preset-${last}`).click();
+                }""",
+                [first, last],
+            )
+        line = command_line("scratch", stack_of(PRESETS[last - 1].layers))
+        kinds(build, *(layer.entry.title for layer in stack_of(PRESETS[last - 1].layers).layers))
+        expect(layers_text(build)).to_have_value(line)
+        settled(build)
+        assert_saved(home, stack_of(PRESETS[last - 1].layers).to_text())
 
 
 def test_a_preset_wins_over_an_edit_that_is_still_on_its_way(build, home):

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from workbench.recipe import LAYERS, ArchitectureSpec, EncoderInfo, LayerSpec
+from workbench.settings import Settings
 from workbench.ui.components.layer_stack import (
     MAX_LAYERS,
     acknowledge,
@@ -13,8 +14,10 @@ from workbench.ui.components.layer_stack import (
     fail,
     propagate,
     read_document,
+    redirect,
     write_document,
 )
+from workbench.ui.context import WINDOWS_REMEMBERED, Context
 
 ENCODER = EncoderInfo("tiny", "folder", "bert", width=384, num_parameters=1000, max_seq_length=256, max_positions=512)
 
@@ -229,3 +232,31 @@ def test_the_window_is_told_apart_but_not_trusted():
     assert document(("transformer", {}), window="w1").window == "w1"
     assert document(("transformer", {}), window=["x"]).window == ""
     assert len(document(("transformer", {}), window="x" * 500).window) == 40
+
+
+def test_an_edit_of_a_replaced_document_is_answered_with_what_replaced_it(home):
+    context = Context(Settings(home=home))
+    edited = document(("transformer", {}), ("pooling", {}), window="w1")
+    news = write_document("tiny", [LayerSpec("transformer")], "--base tiny", after=edited.epoch)
+    assert context.missed("w1", edited.epoch) is None
+    context.issue("w1", news)
+    assert context.missed("w1", edited.epoch) == news
+    assert context.missed("w1", news["epoch"]) is None
+    assert context.missed("w2", edited.epoch) is None
+    answer = redirect(edited, news)
+    assert (answer["epoch"], answer["rev"], answer["news"]) == (3, 7, news)
+
+
+def test_windows_are_forgotten_in_the_order_of_their_last_change(home):
+    context = Context(Settings(home=home))
+    for window in ["kept", *(f"w{index}" for index in range(WINDOWS_REMEMBERED - 1)), "kept", "new"]:
+        context.issue(window, {"epoch": 9})
+    assert context.missed("kept", 1)
+    assert context.missed("w0", 1) is None
+    assert len(context.issued) == WINDOWS_REMEMBERED
+
+
+def test_a_window_without_a_name_misses_nothing(home):
+    context = Context(Settings(home=home))
+    context.issue("", {"epoch": 9})
+    assert context.missed("", 1) is None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import threading
 import uuid
+from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.recipe import EncoderInfo, TrainingConfig
 from workbench.settings import Settings
@@ -14,6 +15,8 @@ from workbench.settings import Settings
 if TYPE_CHECKING:
     from workbench.data import SplitSummary
     from workbench.playground import EncoderProcess
+
+WINDOWS_REMEMBERED = 64
 
 
 class Context:
@@ -26,12 +29,14 @@ class Context:
         settings: As given.
         boot_id: A new value each time the server starts, so that an open page notices a restart.
         last_edit: The command line of the stack saved last, and the window it came from.
+        issued: For each window the last stack that was put in place of its own, see `Context.issue`.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.boot_id = uuid.uuid4().hex
         self.last_edit: tuple[str, str] | None = None
+        self.issued: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._encoder: EncoderProcess | None = None
         self._lock = threading.Lock()
         self._bases: dict[str, EncoderInfo] = {}
@@ -52,6 +57,26 @@ class Context:
 
                 self._encoder = EncoderProcess(self.home)
             return self._encoder
+
+    def issue(self, window: str, document: dict[str, Any]) -> None:
+        """Remember the stack that replaces the one of a window.
+
+        What Python sends may be overwritten in the browser by an edit of the same moment. An edit of an older stack then
+        shows that the window has missed it, and gets it again.
+
+        Args:
+            window: The window, by the id it gave itself.
+            document: The stack, with its epoch.
+        """
+        self.issued[window] = document
+        self.issued.move_to_end(window)
+        while len(self.issued) > WINDOWS_REMEMBERED:
+            self.issued.popitem(last=False)
+
+    def missed(self, window: str, epoch: int) -> dict[str, Any] | None:
+        """Return the stack that was put in place of the one a window still edits, None if there is none."""
+        document = self.issued.get(window) if window else None
+        return document if document is not None and epoch < document["epoch"] else None
 
     def describe_base(self, name: str) -> EncoderInfo:
         """Return the facts of a base encoder, remembered: a form asks at every edit, and a Hub name costs a request.

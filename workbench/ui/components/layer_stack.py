@@ -278,6 +278,16 @@ def acknowledge(
     }
 
 
+def redirect(document: Document, news: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answer to an edit of a document that Python has replaced: the one that takes its place.
+
+    Args:
+        document: What the page sent.
+        news: What `write_document` returned.
+    """
+    return {"epoch": document.epoch, "rev": document.rev, "info": [], "errors": [], "total": None, "news": dict(news)}
+
+
 def describe_replaced(base: str, layers: Iterable[LayerSpec], line: str) -> dict[str, Any]:
     """Return a stack that an edit has replaced without having seen it, so that Undo can bring it back.
 

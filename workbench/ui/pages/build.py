@@ -20,6 +20,7 @@ from workbench.ui.components.layer_stack import (
     fail,
     propagate,
     read_document,
+    redirect,
     write_document,
 )
 from workbench.ui.components.notice import create_notice, notice
@@ -255,6 +256,9 @@ class _Handlers:
     def on_edit(self, value: Any) -> dict[Any, Any]:
         """Check what stands on the page and save it."""
         document = read_document(value)
+        missed = self.context.missed(document.window, document.epoch)
+        if missed is not None:  # the edit is one of a stack that has been replaced; saved, it would undo what replaced it
+            return {self.parts["stack"]: gr.HTML(ack=redirect(document, missed))}
         try:
             encoder = self.context.describe_base(document.base)
             before = draft = load_draft(self.context.home)
@@ -282,7 +286,7 @@ class _Handlers:
 
     def on_base(self, name: str | None, value: Any) -> dict[Any, Any]:
         """Take another base encoder, with its own layers."""
-        document = read_document(value)
+        document = self._current(value)
         wanted = (name or "").strip()
         if wanted == document.base and document.epoch:
             return {self.parts["facts"]: self._facts(wanted)}
@@ -303,11 +307,17 @@ class _Handlers:
 
     def on_own(self, value: Any) -> dict[Any, Any]:
         """Replace the layers after the encoder by those the model brings along."""
-        info = self.context.describe_base(read_document(value).base or load_draft(self.context.home).base)
+        info = self.context.describe_base(self._current(value).base or load_draft(self.context.home).base)
         return self._replace(value, own_layers(info).layers[1:], "the model's own layers")
 
-    def _replace(self, value: Any, layers: tuple[LayerSpec, ...], words: str) -> dict[Any, Any]:
+    def _current(self, value: Any) -> Document:
+        """Return the stack a window holds, or the one it is about to get."""
         document = read_document(value)
+        missed = self.context.missed(document.window, document.epoch)
+        return document if missed is None else read_document(missed)
+
+    def _replace(self, value: Any, layers: tuple[LayerSpec, ...], words: str) -> dict[Any, Any]:
+        document = self._current(value)
         base = document.base or load_draft(self.context.home).base
         draft = update_draft(self.context.home, base=base, architecture=ArchitectureSpec((document.blocks[0].spec, *layers)))
         return self._show(draft, document, words=words)
@@ -326,7 +336,7 @@ class _Handlers:
             return {self.parts["open_note"]: notice("The file is no recipe: it is not UTF-8 text.", "error")}
         except Exception as error:
             return {self.parts["open_note"]: notice(sentence(error) + " Nothing was changed.", "error")}
-        shown = self._show(draft, read_document(value), words="the recipe that was opened")
+        shown = self._show(draft, self._current(value), words="the recipe that was opened")
         return {**shown, self.parts["open_note"]: notice(words, "good")}
 
     def on_try(self, value: Any) -> Iterator[dict[Any, Any]]:
@@ -391,9 +401,12 @@ class _Handlers:
         line = command_line(draft.base, draft.architecture)
         after, rev = (before.epoch, before.rev) if before else (0, 0)
         value = write_document(draft.base, draft.architecture.layers, line, after, rev if gently else None, words)
+        if before is not None:
+            value["window"] = before.window
         document = read_document(value)
         if before is not None and not gently:
             self.context.last_edit = (line, before.window)
+            self.context.issue(before.window, value)
         try:
             ack = acknowledge(document, self.context.describe_base(draft.base), line)
         except WorkbenchError as error:
@@ -474,13 +487,15 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
     stack = [parts["stack"]]
     parts["stack"].edit(handlers.on_edit, stack, shown, trigger_mode="multiple", concurrency_limit=EDITS_AT_ONCE, **QUIET)
     parts["stack"].look(guarded(handlers.on_select), stack, shown, **QUIET)
-    parts["presets"].preset(guarded(handlers.on_preset), stack, shown, **QUIET)
-    parts["presets"].own(guarded(handlers.on_own), stack, shown, **QUIET)
+    # Gradio would drop a second choice while the first is on its way.
+    parts["presets"].preset(guarded(handlers.on_preset), stack, shown, trigger_mode="multiple", **QUIET)
+    parts["presets"].own(guarded(handlers.on_own), stack, shown, trigger_mode="multiple", **QUIET)
     # The encoder process lets requests wait for each other by itself; what cannot be built is said without waiting.
     parts["try"].click(handlers.on_try, stack, [parts["dry"]], concurrency_limit=EDITS_AT_ONCE, **QUIET)
     searched = [parts["hub_note"], parts["found"]]
     search: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
     gr.on([parts["search"].click, parts["query"].submit], guarded(handlers.on_search), [parts["query"]], searched, **search)
+    search["trigger_mode"] = "multiple"
     parts["picked"] = parts["base"].input(guarded(handlers.on_base), [parts["base"], *stack], shown, **search)
     parts["found_picked"] = parts["found"].input(guarded(handlers.on_base), [parts["found"], *stack], shown, **search)
     parts["opened"] = parts["open"].upload(

@@ -580,6 +580,10 @@ function unstash() {
   return true;
 }
 
+function snapshot() {
+  return { ...JSON.parse(JSON.stringify(doc)), window: WINDOW };
+}
+
 function pump() {
   window.clearTimeout(timer);
   stash();
@@ -591,7 +595,7 @@ function pump() {
   if (sent === null) {
     dirty = false;
     sent = { epoch: doc.epoch, rev: doc.rev };
-    props.value = { ...JSON.parse(JSON.stringify(doc)), window: WINDOW }; // before the trigger, which reads it
+    props.value = snapshot(); // before the trigger, which reads it
     trigger("edit");
   }
   timer = window.setTimeout(() => {
@@ -616,8 +620,10 @@ function load(value) {
   told = "";
   dirty = false;
   clash.hidden = true;
-  if (first) shown = state();
-  else remember(value.words || "another stack");
+  if (first) {
+    shown = state();
+    props.value = snapshot(); // from now on Python knows which window asks
+  } else remember(value.words || "another stack");
   paintHistory();
   render();
 }
@@ -641,8 +647,15 @@ function tellClash(other) {
   clash.hidden = false;
 }
 
-function receive() {
+// What Python sends comes by the value, and by the answer to an edit if that edit has overwritten the value on its way.
+function newest() {
+  const told = props.ack && props.ack.news;
   const value = props.value;
+  return told && !(value && value.epoch >= told.epoch) ? told : value;
+}
+
+function receive() {
+  const value = newest();
   const first = doc === null;
   const replaced = isNews(value);
   if (replaced) load(value);
@@ -675,7 +688,7 @@ function receive() {
 function look() {
   if (!element.isConnected) window.removeEventListener("focus", look);
   else if (doc && sent === null && !dirty && !drag && root.offsetParent !== null) {
-    props.value = { ...JSON.parse(JSON.stringify(doc)), window: WINDOW };
+    props.value = snapshot();
     trigger("look");
   }
 }
