@@ -19,6 +19,7 @@ from workbench.models.bases import resolve_base
 from workbench.models.folder import read_folder
 from workbench.models.layer import Features
 from workbench.models.layout import PackedLayout, PaddedLayout
+from workbench.models.numerics import fast_float32
 from workbench.models.persistence import load_modules, save_modules
 from workbench.models.transformer import Transformer
 
@@ -170,7 +171,7 @@ class SentenceTransformer(nn.Sequential):
         was_training = self.training
         self.eval()
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), fast_float32():
                 for start in tqdm(starts, desc="Encoding", disable=not show_progress_bar):
                     chosen = order[start : start + batch_size]
                     features = self.encoder.collate([token_ids[index] for index in chosen], self.device)

@@ -22,6 +22,7 @@ from workbench.evaluation.verdict import not_judged
 from workbench.losses import build_loss
 from workbench.models import SentenceTransformer, build_network
 from workbench.models.bases import SCRATCH
+from workbench.models.numerics import fast_float32
 from workbench.recipe import KINDS, Recipe, TrainingConfig
 from workbench.training.batch import Collate
 from workbench.training.insight import Insight
@@ -176,7 +177,8 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     with watch.paused():
         progress.evaluate(0)
     try:
-        trainer.train()
+        with fast_float32():
+            trainer.train()
     except torch.cuda.OutOfMemoryError:
         raise RunError(
             f"The GPU ran out of memory with batches of {config.batch_size} rows; set `micro_batch_size` to "

@@ -1,0 +1,68 @@
+"""float32 products stay float32, whichever library computes them."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from workbench.models import numerics
+from workbench.models.numerics import fast_float32
+
+
+@pytest.fixture
+def setting(monkeypatch):
+    """The switch, as torch has it unless told otherwise."""
+    switch = SimpleNamespace(fp32_precision="none")
+    monkeypatch.setattr(numerics, "_switch", lambda: switch)
+    numerics._keeps_float32.cache_clear()
+    yield switch
+    numerics._keeps_float32.cache_clear()
+
+
+def relative_error(product, x, y):
+    exact = x.double() @ y.double()
+    return float((product.double() - exact).abs().max() / exact.abs().max())
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 3), (740, 384, 1536), (33, 1536, 384)])
+def test_products_and_their_gradients_keep_the_digits_of_float32(shape):
+    rows, inner, columns = shape
+    x = torch.randn(rows, inner, requires_grad=True)
+    y = torch.randn(inner, columns, requires_grad=True)
+    with fast_float32():
+        product = x @ y
+        gradient = torch.randn_like(product)
+        product.backward(gradient)
+    assert relative_error(product, x, y) < 1e-5
+    assert relative_error(x.grad, gradient, y.detach().T) < 1e-5
+    assert relative_error(y.grad, x.detach().T, gradient) < 1e-5
+
+
+def test_the_switch_is_put_back_also_after_an_error_and_when_nested(setting):
+    with pytest.raises(KeyError), fast_float32():
+        inside = setting.fp32_precision
+        with fast_float32():
+            assert setting.fp32_precision == inside
+        assert setting.fp32_precision == inside
+        raise KeyError
+    assert setting.fp32_precision == "none"
+
+
+@pytest.mark.parametrize(("keeps", "wanted"), [(True, "bf16"), (False, "none")])
+def test_the_switch_is_only_thrown_where_it_loses_no_digits(setting, monkeypatch, keeps, wanted):
+    monkeypatch.setattr(numerics, "_relative_error", lambda *tensors: 1e-7 if keeps else 1e-3)
+    with fast_float32():
+        assert setting.fp32_precision == wanted
+
+
+def test_torchs_own_switch_is_as_it_was_afterwards():
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    with fast_float32():
+        pass
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
+
+
+def test_a_torch_without_the_switch_is_left_alone(monkeypatch):
+    monkeypatch.setattr(numerics, "_switch", lambda: None)
+    with fast_float32():
+        assert torch.ones(2, 2).matmul(torch.ones(2, 2)).sum() == 8

@@ -1,0 +1,58 @@
+"""Which of torch's libraries multiplies float32 matrices on the CPU."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_SIZE = 256
+_TOLERANCE = 1e-5
+
+
+@contextmanager
+def fast_float32() -> Iterator[None]:
+    """Let oneDNN multiply float32 matrices on the CPU where it does so in full float32.
+
+    torch asks MKL by default, which leaves the 512-bit units of processors that are not Intel's idle: there oneDNN is twice
+    as fast. The switch that hands the products to oneDNN allows it to round them to bf16, and processors with matrix units for
+    bf16 (AMX) take it at its word; so one product is compared with float64 first, and where digits are lost nothing changes.
+    """
+    switch = _switch()
+    if switch is None or not _keeps_float32():
+        yield
+        return
+    before = switch.fp32_precision
+    switch.fp32_precision = "bf16"
+    try:
+        yield
+    finally:
+        switch.fp32_precision = before
+
+
+def _switch() -> Any:
+    """Return torch's setting for matrix products of oneDNN; None where this torch has none."""
+    return getattr(torch.backends.mkldnn, "matmul", None)
+
+
+@functools.cache
+def _keeps_float32() -> bool:
+    """Return whether products under that switch have float32's digits."""
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(_SIZE, _SIZE, generator=generator) for _ in range(2))
+    switch = _switch()
+    before = switch.fp32_precision
+    switch.fp32_precision = "bf16"
+    try:
+        return _relative_error(x @ y, x, y) < _TOLERANCE
+    finally:
+        switch.fp32_precision = before
+
+
+def _relative_error(product: Tensor, x: Tensor, y: Tensor) -> float:
+    exact = x.double() @ y.double()
+    return float((product.double() - exact).abs().max() / exact.abs().max())
