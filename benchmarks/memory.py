@@ -1,6 +1,6 @@
 """How large a batch fits into a memory budget, beside sentence-transformers' own trainer.
 
-    python -m benchmarks.memory [--device cuda] [--base minilm] [--budget-gib 2] [--smallest 64] [--largest 1024] [--texts-at-once 64]
+    python -m benchmarks.memory [--device cuda] [--base minilm] [--budget-gib 2] [--smallest 64] [--largest 512] [--texts-at-once 64]
 
 Batches are doubled, with in-batch negatives, until the high-water mark is over the budget. Each is two steps in a process of its own: the
 second has the optimiser's state beside the activations. On a GPU the mark is what torch allocated at most, on the CPU the most that the
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_options(parser, __file__)
     parser.add_argument("--budget-gib", type=float, default=2.0)
     parser.add_argument("--smallest", type=int, default=64)
-    parser.add_argument("--largest", type=int, default=1024)
+    parser.add_argument("--largest", type=int, default=512)
     parser.add_argument("--texts-at-once", type=int, default=64, help="for gradient caching, on both sides")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--task", type=json.loads, help=argparse.SUPPRESS)

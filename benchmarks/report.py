@@ -25,7 +25,7 @@ def times(ratio: dict[str, float]) -> str:
 def setting(result: dict[str, Any]) -> str:
     """Return the line under a table: what was measured on, where, with what, and when."""
     machine, data = result["machine"], result["data"]
-    where = machine.get("gpu") or f"{machine['cpu']}, {machine['threads']} threads"
+    where = machine.get("gpu") or f"{machine['cpu']} with threads={machine['threads']}"
     return (
         f"Base {result['base']}, {data['rows']:,} rows of {data['file']}; {where}; Python {machine['python']}, torch {machine['torch']}, "
         f"transformers {machine['transformers']}, sentence-transformers {machine['sentence-transformers']}; {machine['date']}."

@@ -40,7 +40,7 @@ class Training:
         seconds: Ours: tokenising, making the trainer, training. Theirs: training, tokenising as it goes. Evaluation is in neither.
         steps: Optimiser steps.
         rows: Rows trained on, each as often as it came.
-        steady_seconds: Of the steps after the first tenth.
+        steady_seconds: Of the steps after the first tenth, with whatever evaluation falls among them.
         steady_rows: Rows of those steps.
         padding_fraction: Padded over all token positions computed.
         lengths: Tokens of each text computed.
