@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import platform
 import random
 import re
 import sys
@@ -38,6 +37,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel, BertTokenizerFast, TrainerCallback, TrainingArguments
 
+from benchmarks.measuring import interleaved, machine
 from workbench import SentenceTransformer, models
 from workbench.evaluation import build_evaluator
 from workbench.losses import Loss
@@ -524,15 +524,15 @@ def run_score(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     texts = list(dict.fromkeys(columns[0] + columns[1]))
     seconds: dict[str, float] = {}
-    for _ in range(5):  # by turns, so that both see the same machine; the best of each counts
-        for name, model in (("teacher", teacher), ("mini", student)):
-            start = time.perf_counter()
-            model.encode(texts, batch_size=64)
-            seconds[name] = min(seconds.get(name, 1e9), time.perf_counter() - start)
+    encoding = {"teacher": teacher, "mini": student}
+    for _, name in interleaved(list(encoding), 5):  # the best of each counts
+        start = time.perf_counter()
+        encoding[name].encode(texts, batch_size=64)
+        seconds[name] = min(seconds.get(name, 1e9), time.perf_counter() - start)
     torch.set_num_threads(threads)
     result["times_as_fast"] = round(seconds["teacher"] / seconds["mini"], 2)
     result["texts_per_second"] = {name: round(len(texts) / value) for name, value in seconds.items()}
-    result["machine"] = {"platform": platform.platform(), "torch": torch.__version__, "transformers": transformers.__version__}
+    result["machine"] = machine()
     text = json.dumps(result, indent=2)
     print(text)
     if args.json is not None:

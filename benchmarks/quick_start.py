@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import platform
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
-
+from benchmarks.measuring import machine, write_json
 from workbench import Recipe, train
 from workbench.models import DEFAULT_BASE
 from workbench.recipe import TrainingConfig
@@ -53,15 +49,7 @@ def main() -> None:
     for run in runs:
         low, high = run["interval"]
         print(f"seed {run['seed']}: {run['before']:.3f} -> {run['after']:.3f}, {low:+.3f} to {high:+.3f}, {run['outcome']}")
-    machine = {
-        "platform": platform.platform(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-    }
-    options.output.write_text(
-        json.dumps({"base": DEFAULT_BASE, "machine": machine, "runs": runs}, indent=2) + "\n", encoding="utf-8"
-    )
+    write_json({"base": DEFAULT_BASE, "machine": machine(), "runs": runs}, options.output)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
-import platform
 import tempfile
 import time
 from collections import Counter
@@ -26,6 +24,7 @@ from datasets import Dataset
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from benchmarks.measuring import machine, write_json
 from workbench.data import Parts, components
 from workbench.data.splitting import split_rows, text_ids
 from workbench.recipe import ArchitectureSpec, Recipe, TrainingConfig, default_loss
@@ -124,8 +123,7 @@ def summary(verdicts: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
         "allowed_better_of_100": ALLOWED,
         "settings": SETTINGS,
         "seconds": round(seconds, 1),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
+        "machine": machine(),
         "verdicts": verdicts,
     }
 
@@ -142,7 +140,7 @@ def main() -> None:
         for verdict in measure(options.runs, Path(folder)):
             verdicts.append(verdict)
             found = summary(verdicts, time.perf_counter() - started)
-            options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            write_json(found, options.output)
             print(f"{found['runs']} runs: {found['outcomes']}; better may come up at most {ALLOWED} times in 100", flush=True)
 
 
