@@ -39,6 +39,14 @@ def test_a_process_that_was_started_alone_says_so() -> None:
         meet(torch.device("cpu"), 2)
 
 
+def test_only_a_lost_connection_is_laid_at_another_process() -> None:
+    lost = RuntimeError("[/x/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:42419.")
+    explained = Peers(1, 2).explain(lost)
+    assert explained is not None and "One of the run's 2 processes ended" in explained.message
+    assert Peers(1, 2).explain(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+    assert ALONE.explain(lost) is None
+
+
 @pytest.fixture(scope="module")
 def both(tiny_bert: Path, sentences: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The folders of all cases, trained in one process and in two."""

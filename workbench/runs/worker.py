@@ -196,8 +196,14 @@ def execute(run_id: str, home: Path, trainer: Trainer | None = None, parts: Part
         connection.close()
 
 
-def execute_further(run_id: str, home: Path) -> int:
+def execute_further(run_id: str, home: Path, trainer: Trainer | None = None, parts: PartsOpener | None = None) -> int:
     """Take part in a run as its second or further process under torchrun; only a failure of its own is written.
+
+    Args:
+        run_id: The run.
+        home: Folder of the workbench.
+        trainer: As for `execute`.
+        parts: As for `execute`.
 
     Returns:
         The process's exit code.
@@ -210,7 +216,7 @@ def execute_further(run_id: str, home: Path) -> int:
         if run is None or not run.active:
             return 0
         try:
-            _train(run, home, SilentListener(), None, None)
+            _train(run, home, SilentListener(), trainer, parts)
         except Exception as error:
             _report_failure(connection, run, error)
             return 1

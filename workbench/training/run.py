@@ -372,7 +372,7 @@ def choose_device(config: TrainingConfig) -> torch.device:
             f"`precision` fp16 needs a CUDA GPU, and this run is on {name}; use auto, bf16 or fp32.", field="precision"
         )
     # The supervisor shows a run only its own GPUs, so an index would count from there.
-    return torch.device(name, get_node_local_rank()) if name == "cuda" and config.devices > 1 else torch.device(name)
+    return torch.device(name, get_node_local_rank(0)) if name == "cuda" and config.devices > 1 else torch.device(name)
 
 
 def _arguments(
