@@ -198,7 +198,10 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
             field="micro_batch_size",
         ) from None
     except RuntimeError as error:
-        raise (peers.explain(error) or error) from None
+        lost = peers.explain(error)
+        if lost is None:
+            raise
+        raise lost from None
     steps, seconds = int(trainer.state.global_step), watch.seconds
     positions, padded = peers.sum(network.padding.positions, network.padding.padded)
     peers.part()
