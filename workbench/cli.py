@@ -147,7 +147,6 @@ def build_parser() -> argparse.ArgumentParser:
         "--suggest", action="store_true", help=f"take {', '.join(map(_option, SUGGESTED))} from the number and kind of the rows"
     )
     train.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
-    train.add_argument("--devices", type=int, metavar="N", help="number of GPUs")
     train.add_argument(
         "--allow-leaking-split", action="store_true", help="accept a random split where no leak-free one is possible"
     )
@@ -284,7 +283,7 @@ def _given_settings(options: argparse.Namespace) -> dict[str, Any]:
                 raise ConfigError(
                     error.message.replace(f"`{parameter.name}`", f"`{_option(parameter.name)}`"), parameter.name
                 ) from None
-    return given | {name: getattr(options, name) for name in ("device", "devices") if getattr(options, name) is not None}
+    return given if options.device is None else given | {"device": options.device}
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:

@@ -65,7 +65,7 @@ def test_text_that_is_no_recipe() -> None:
 def test_the_table_and_the_dataclass_agree() -> None:
     fields = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
     table = {parameter.name: parameter.default for parameter in TRAINING_PARAMETERS}
-    assert fields == table | {"device": "auto", "devices": 1}
+    assert fields == table | {"device": "auto"}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,8 @@ def test_the_table_and_the_dataclass_agree() -> None:
     [
         ({"device": "gpu"}, "`device` must be"),
         ({"devices": 0}, "`devices` must be"),
-        ({"devices": 2, "device": "cpu"}, "needs `device` auto or cuda"),
+        ({"devices": 2, "device": "mps"}, "needs `device` auto, cuda or cpu"),
+        ({"devices": 2, "device": "cuda:1"}, "needs `device` auto, cuda or cpu"),
         ({"validation_fraction": 0.5, "test_fraction": 0.5}, "too little"),
         ({"learning_rate": "fast"}, "or auto"),
         ({"batch_size": 2.5}, "whole number"),

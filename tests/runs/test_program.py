@@ -52,6 +52,13 @@ def test_a_run_from_scratch_starts_from_the_encoder_it_built(home, triplets):
     assert repr(str(own)) in program_of_run(run.run_id, home)
 
 
+def test_several_devices_are_a_remark(home, triplets, tiny_bert):
+    recipe = Recipe(base=str(tiny_bert), data=triplets, training=TrainingConfig(batch_size=24, device="cpu", devices=2))
+    program = program_of_recipe(recipe, home)
+    assert "# The workbench shares each batch among 2 devices" in program
+    assert "per_device_train_batch_size=24," in program
+
+
 def test_a_folder_that_cannot_be_written_to_is_named(home, triplets, tiny_bert, tmp_path):
     (tmp_path / "parts").write_text("a file")
     with pytest.raises(InputError, match="cannot be written"):

@@ -9,7 +9,7 @@ import pytest
 from tests.runs.conftest import notes, wait_for
 from tests.runs.fake_supervisor import IMPATIENT, start_fake_run
 from workbench.recipe import TrainingConfig
-from workbench.runs import get_run, list_runs, read_live, request_stop, store
+from workbench.runs import get_run, list_runs, read_live, request_stop, store, supervisor
 from workbench.runs.database import open_database
 from workbench.runs.lock import SupervisorLock, supervisor_of
 from workbench.runs.process import child_environment
@@ -238,6 +238,7 @@ def test_how_a_process_ended_is_said_in_plain_words(code, forced, killed_for_mem
         ({"device": "mps"}, None, "-1"),
         ({"devices": 2}, None, "0,1"),
         ({"devices": 2}, "4,5,6", "4,5"),
+        ({"devices": 2, "device": "cpu"}, None, "-1"),
     ],
 )
 def test_a_run_sees_exactly_its_gpus(training, inherited, visible):
@@ -249,6 +250,25 @@ def test_several_devices_go_through_torchrun(home):
     tail = ["workbench.runs.worker", "--home", str(home), "20260101-000000-aaaa"]
     assert one == [sys.executable, "-m", *tail]
     assert two == [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", *tail]
+
+
+@pytest.mark.parametrize(
+    ("devices", "inherited", "threads"),
+    [(1, None, None), (1, "3", None), (2, None, "4"), (3, None, "2"), (16, None, "1"), (2, "3", None)],
+)
+def test_processes_of_a_run_share_the_cores(devices, inherited, threads, home, add_run, monkeypatch):
+    started = {}
+
+    def note(command, folder, output, environment):
+        started.update(environment)
+
+    monkeypatch.setattr(supervisor, "start_process", note)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if inherited is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", inherited)
+    supervisor.start_worker(get_run(add_run(device="cpu", devices=devices), home), home)
+    assert started.get("OMP_NUM_THREADS") == threads, "None leaves the variable as it is"
 
 
 def test_a_held_run_does_not_start_a_supervisor_by_being_looked_at(home, add_run):

@@ -12,7 +12,7 @@ from workbench.recipe import Recipe, TrainingConfig
 from workbench.runs import get_run, read_live, request_stop, store
 from workbench.runs.process import this_process
 from workbench.runs.run import METRICS_FILE, RECIPE_FILE, run_folder
-from workbench.runs.worker import RunListener, describe_failure, execute
+from workbench.runs.worker import RunListener, describe_failure, execute, execute_further
 
 
 class OutOfMemoryError(RuntimeError):
@@ -97,6 +97,38 @@ def test_a_base_that_is_a_run_is_handed_on_as_its_folder(home, add_run, connecti
     assert execute(user, home, look, no_parts) == 0
     assert seen == [(str(model), run_folder(user, home))]
     assert get_run(user, home).recipe().base == base
+
+
+@pytest.fixture
+def restored_signals():
+    """Handlers of this process as they were."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_further_process_says_nothing_and_leaves_a_signal_to_the_first(home, claimed, restored_signals):
+    run_id = claimed()
+    seen = []
+
+    def follow_the_first(recipe, parts, home, output_dir, listener):
+        os.kill(os.getpid(), signal.SIGTERM)
+        seen.append(listener.stop_requested())
+        return trainer(recipe, parts, home, output_dir, listener)
+
+    assert execute_further(run_id, home, follow_the_first, no_parts) == 0
+    assert seen == [None]
+    run = get_run(run_id, home)
+    assert (run.status, run.step, read_live(run_id, home)["points"]) == ("running", 0, [])
+
+
+def test_an_error_in_a_further_process_is_why_the_run_failed(home, claimed, restored_signals):
+    run_id = claimed("wrong")
+    assert execute_further(run_id, home, trainer, no_parts) == 1
+    run = get_run(run_id, home)
+    assert (run.status, run.message) == ("failed", "The loss is no longer a number; lower `learning_rate`.")
+    assert execute_further(run_id, home, trainer, no_parts) == 0, "a run that has ended is left alone"
 
 
 def test_points_go_on_a_line_of_their_own_behind_a_half_written_one(home, claimed, connection):

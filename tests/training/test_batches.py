@@ -10,7 +10,7 @@ from workbench.losses import build_loss
 from workbench.models import SentenceTransformer
 from workbench.recipe import KINDS, LOSSES, LossSpec
 from workbench.training.batch import Batch, Collate
-from workbench.training.embedding import Padding, backward_in_chunks, embed
+from workbench.training.embedding import Padding, embed
 from workbench.training.sampler import ShuffledBatches
 from workbench.training.tokens import Tokens
 
@@ -76,8 +76,8 @@ def test_packed_padded_and_chunked_give_one_loss_and_one_gradient(
     loss = build_loss(LossSpec(name), 32, 2)
     model.eval()
 
-    def step() -> tuple[float, torch.Tensor]:
-        value = loss(embed(model, batch), batch.labels)
+    def step(sentences: int | None = None) -> tuple[float, torch.Tensor]:
+        value = loss(embed(model, batch, sentences=sentences), batch.labels)
         value.backward()
         return value.item(), gradients(model)
 
@@ -88,9 +88,9 @@ def test_packed_padded_and_chunked_give_one_loss_and_one_gradient(
     assert packed_value == pytest.approx(padded_value, abs=1e-5)
     assert (packed - padded).norm() / padded.norm() < 1e-4
     for sentences_at_a_time in (1, 7):
-        value = backward_in_chunks(model, batch, loss, sentences_at_a_time, torch.Tensor.backward)
-        assert value.item() == pytest.approx(packed_value, abs=1e-5)
-        assert (gradients(model) - packed).norm() / packed.norm() < 1e-4
+        value, chunked = step(sentences_at_a_time)
+        assert value == pytest.approx(packed_value, abs=1e-5)
+        assert (chunked - packed).norm() / packed.norm() < 1e-4
 
 
 def test_chunks_replay_dropout(model: SentenceTransformer, sentences: list[str]) -> None:
@@ -98,7 +98,8 @@ def test_chunks_replay_dropout(model: SentenceTransformer, sentences: list[str])
     loss = build_loss(LossSpec("MultipleNegativesRankingLoss"), 32, 0)
     model.train()
     torch.manual_seed(5)
-    value = backward_in_chunks(model, batch, loss, 5, torch.Tensor.backward)
+    value = loss(embed(model, batch, sentences=5), None)
+    value.backward()
     chunked = gradients(model)
     # The plain way with the same draws: the same chunks, their graphs all kept.
     torch.manual_seed(5)
@@ -111,6 +112,20 @@ def test_chunks_replay_dropout(model: SentenceTransformer, sentences: list[str])
     plain.backward()
     assert value.item() == pytest.approx(plain.item(), abs=1e-6)
     assert (chunked - gradients(model)).norm() / chunked.norm() < 1e-5
+
+
+def test_chunks_keep_next_to_nothing_for_backward(model: SentenceTransformer, sentences: list[str]) -> None:
+    batch = collate(model, [sentences[:20], sentences[20:40]])(list(range(20)))
+
+    def kept(sentences: int | None) -> int:
+        numbers = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor: numbers.append(tensor.numel()) or tensor, lambda tensor: tensor
+        ):
+            embed(model, batch, sentences=sentences)
+        return sum(numbers)
+
+    assert kept(5) < kept(None) / 100
 
 
 @pytest.mark.parametrize("distinct", [False, True])

@@ -206,7 +206,6 @@ def test_the_baseline_is_the_base_as_it_comes_not_the_untrained_stack(
         ({"device": "cuda"}, "asks for a CUDA GPU"),
         ({"device": "mps"}, "asks for an Apple GPU"),
         ({"device": "cpu", "precision": "fp16"}, "fp16 needs a CUDA GPU"),
-        ({"device": "cuda", "devices": 2}, "several GPUs at once is not supported"),
     ],
 )
 def test_a_device_that_is_not_there(settings: dict, message: str) -> None:
@@ -216,6 +215,17 @@ def test_a_device_that_is_not_there(settings: dict, message: str) -> None:
         pytest.skip("this machine has an Apple GPU")
     with pytest.raises(ConfigError, match=message):
         run_module.choose_device(TrainingConfig(**settings))
+
+
+def test_more_devices_than_the_run_can_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert run_module.choose_device(TrainingConfig(devices=2)) == torch.device("cuda:1")
+    assert run_module.choose_device(TrainingConfig(devices=1)) == torch.device("cuda")
+    assert run_module.choose_device(TrainingConfig(devices=3, device="cpu")) == torch.device("cpu")
+    with pytest.raises(ConfigError, match=r"`devices` 3 asks for more GPUs than this run can see, which is 2; use as many"):
+        run_module.choose_device(TrainingConfig(devices=3))
 
 
 def test_a_loss_that_is_no_number_ends_the_run_in_words(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:

@@ -200,6 +200,10 @@ def _notes(recipe: Recipe, table: DatasetKind, loss: LossSpec) -> list[str]:
         notes.append(
             f"The workbench embeds {recipe.training.micro_batch_size} rows at a time with the same gradients; here the whole batch is."
         )
+    if recipe.training.devices > 1:
+        notes.append(
+            f"The workbench shares each batch among {recipe.training.devices} devices; one alone, as here, gives the same."
+        )
     if table.name == "scored_pairs":
         notes.append("Scores in the files are scaled to 0 .. 1 already.")
     return notes

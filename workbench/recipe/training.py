@@ -23,7 +23,14 @@ TRAINING_PARAMETERS: tuple[Parameter, ...] = (
         "epochs", "float", 3.0, "How often the model sees every training row.", 0.01, 1000, unit="passes", habitual="1 to 10"
     ),
     Parameter(
-        "batch_size", "int", 32, "Rows that are compared and learned from together.", 1, 65536, unit="rows", habitual="16 to 128"
+        "batch_size",
+        "int",
+        32,
+        "Rows that are compared and learned from together, on all devices.",
+        1,
+        65536,
+        unit="rows",
+        habitual="16 to 128",
     ),
     Parameter(
         "learning_rate",
@@ -73,7 +80,7 @@ TRAINING_PARAMETERS: tuple[Parameter, ...] = (
         "micro_batch_size",
         "int",
         None,
-        "Rows embedded at a time; smaller needs less memory and changes nothing else. Empty for the whole batch at once.",
+        "Rows embedded at a time on each device; smaller needs less memory and changes nothing else. Empty for all at once.",
         1,
         65536,
         optional=True,
@@ -89,8 +96,16 @@ TRAINING_PARAMETERS: tuple[Parameter, ...] = (
     Parameter("seed", "int", 42, "Same seed, same data, same machine: same result.", 0, 2**31 - 1),
     Parameter("validation_fraction", "float", 0.1, "Share of the rows held out to pick the best step.", 0.0, 0.8, habitual="0.1"),
     Parameter("test_fraction", "float", 0.15, "Share of the rows held out for the verdict.", 0.0, 0.8, habitual="0.1 to 0.2"),
+    Parameter(
+        "devices",
+        "int",
+        1,
+        "How many GPUs share each batch, or processes where `device` is cpu; the result is that of one.",
+        1,
+        16,
+    ),
 )
-"""Everything a form shows as a number or a choice; `device` and `devices` are checked by pattern below."""
+"""Everything a form shows as a number or a choice; `device` is checked by pattern below."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -126,10 +141,8 @@ class TrainingConfig:
             object.__setattr__(self, name, value)
         if not isinstance(self.device, str) or not _DEVICE.fullmatch(self.device):
             raise ConfigError(f"`device` must be auto, cpu, mps, cuda or cuda:N, got {self.device!r}.", field="device")
-        if not isinstance(self.devices, int) or isinstance(self.devices, bool) or self.devices < 1:
-            raise ConfigError(f"`devices` must be a whole number from 1, got {self.devices!r}.", field="devices")
-        if self.devices > 1 and self.device not in {"auto", "cuda"}:
-            raise ConfigError(f"`devices` {self.devices} needs `device` auto or cuda, got {self.device!r}.", field="devices")
+        if self.devices > 1 and self.device not in {"auto", "cpu", "cuda"}:
+            raise ConfigError(f"`devices` {self.devices} needs `device` auto, cuda or cpu, got {self.device!r}.", field="devices")
         if self.validation_fraction + self.test_fraction >= 0.95:
             raise ConfigError(
                 f"`validation_fraction` {self.validation_fraction:g} and `test_fraction` {self.test_fraction:g} leave too little "

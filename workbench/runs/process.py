@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +16,8 @@ from typing import IO
 import psutil
 
 import workbench
+
+_PARENT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,19 @@ def this_process() -> ProcessId:
     found = identify(os.getpid())
     assert found is not None
     return found
+
+
+def end_with_parent() -> None:
+    """See to it that this process ends when the one that started it is gone, however that ended and whatever happens here."""
+    parent = identify(os.getppid())
+
+    def watch() -> None:
+        while parent is not None and parent.alive:
+            time.sleep(_PARENT_SECONDS)
+        # As hard as it gets: the main thread may wait in C code for a process that will never answer.
+        os.kill(os.getpid(), signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def _start_mark(process: psutil.Process) -> str:

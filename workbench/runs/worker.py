@@ -24,14 +24,14 @@ from workbench.recipe import Recipe
 from workbench.runs import store
 from workbench.runs.database import connect, now
 from workbench.runs.history import resolve_model
-from workbench.runs.process import this_process
+from workbench.runs.process import end_with_parent, this_process
 from workbench.runs.run import LOG_FILE, METRICS_FILE, Run
 
 if TYPE_CHECKING:
     from workbench.data import Parts
     from workbench.training import Listener, TrainingResult
 
-    Trainer = Callable[[Recipe, Parts, Path, Path, Listener], TrainingResult]
+    Trainer = Callable[[Recipe, Parts, Path, Path, Listener], TrainingResult | None]
     PartsOpener = Callable[[Recipe, Path], Parts]
 
 _PROGRESS_SECONDS = 0.5
@@ -181,6 +181,7 @@ def execute(run_id: str, home: Path, trainer: Trainer | None = None, parts: Part
         previous = {number: signal.signal(number, listener.on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             result = _train(run, home, listener, trainer, parts)
+            assert result is not None, "the first process measures"
         except Exception as error:
             _report_failure(connection, run, error)
             return 1
@@ -195,19 +196,27 @@ def execute(run_id: str, home: Path, trainer: Trainer | None = None, parts: Part
         connection.close()
 
 
-def execute_further(run_id: str, home: Path) -> int:
+def execute_further(run_id: str, home: Path, trainer: Trainer | None = None, parts: PartsOpener | None = None) -> int:
     """Take part in a run as its second or further process under torchrun; only a failure of its own is written.
+
+    Args:
+        run_id: The run.
+        home: Folder of the workbench.
+        trainer: As for `execute`.
+        parts: As for `execute`.
 
     Returns:
         The process's exit code.
     """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # torchrun hands them to all of its processes; the first one decides for all
     connection = connect(home)
     try:
         run = store.fetch(connection, run_id, home)
         if run is None or not run.active:
             return 0
         try:
-            _train(run, home, SilentListener(), None, None)
+            _train(run, home, SilentListener(), trainer, parts)
         except Exception as error:
             _report_failure(connection, run, error)
             return 1
@@ -231,7 +240,7 @@ def _under_torchrun() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def _train(run: Run, home: Path, listener: Listener, trainer: Trainer | None, parts: PartsOpener | None) -> TrainingResult:
+def _train(run: Run, home: Path, listener: Listener, trainer: Trainer | None, parts: PartsOpener | None) -> TrainingResult | None:
     recipe = run.recipe()
     if parts is None:
         from workbench.data import open_parts
@@ -349,8 +358,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("run_id")
     options = parser.parse_args(arguments)
-    further = _under_torchrun() and os.environ["RANK"] != "0"
-    return (execute_further if further else execute)(options.run_id, options.home)
+    if not _under_torchrun():
+        return execute(options.run_id, options.home)
+    end_with_parent()  # torchrun that is killed could not end its processes any more
+    return (execute if os.environ["RANK"] == "0" else execute_further)(options.run_id, options.home)
 
 
 if __name__ == "__main__":

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from workbench.models import Layout, SentenceTransformer
+from workbench.models.layer import Features
 from workbench.models.layout import PaddedLayout
 from workbench.training.batch import Batch
+from workbench.training.distributed import ALONE, Peers
 
 PADDED_CHUNK = 32
 """Sentences of like length that share a padded forward pass on the CPU; a GPU takes the whole batch at once."""
-
-Forward = Callable[[dict], dict]
 
 
 @dataclass
@@ -40,98 +40,53 @@ class Padding:
         return self.padded / self.positions if self.positions else 0.0
 
 
-def embed(model: SentenceTransformer, batch: Batch, forward: Forward | None = None, padding: Padding | None = None) -> list[Tensor]:
+def embed(
+    model: SentenceTransformer,
+    batch: Batch,
+    padding: Padding | None = None,
+    sentences: int | None = None,
+    peers: Peers = ALONE,
+) -> list[Tensor]:
     """Return the sentence vectors of each text column of a batch, each (rows, width).
 
     Args:
         model: The network.
         batch: What to embed.
-        forward: What runs the network, e.g. under autocast; None for the network itself.
         padding: Counts what was computed, if given.
+        sentences: How many hold what backward needs at a time: where there are more, they are embedded in chunks, and each chunk once
+            more in backward. This is gradient caching (Gao et al. 2021) by torch's checkpoints; dropout draws the same numbers both
+            times, so the result is that of the plain way. None for all of them.
+        peers: The processes that share the work; each gets the vectors of all.
     """
-    chunks = [forward_chunk(model, ids, forward, padding) for ids in _chunks(model, batch.token_ids)]
-    return columns_of(torch.cat(chunks), batch)
-
-
-def forward_chunk(
-    model: SentenceTransformer, token_ids: Sequence[list[int]], forward: Forward | None, padding: Padding | None
-) -> Tensor:
-    """Return the sentence vectors of some sentences, (sentences, width)."""
-    features = model.encoder.collate(token_ids, model.device)
-    if padding is not None:
-        padding.count(features["layout"])
-    vectors: Tensor = (forward or model)(features)["sentence_embedding"]
-    return vectors
-
-
-def columns_of(vectors: Tensor, batch: Batch) -> list[Tensor]:
-    """Return the vectors of each column, (rows, width), from those of the distinct sentences."""
+    share = peers.share(batch.token_ids)
+    if sentences is None or sentences >= len(share):
+        parts = [_forward(model, _collate(model, ids, padding)) for ids in _chunks(model, share)]
+    else:
+        parts = [
+            checkpoint(_forward, model, _collate(model, share[start : start + sentences], padding), use_reentrant=False)
+            for start in range(0, len(share), sentences)
+        ]
+    vectors = peers.gather(torch.cat(parts), len(batch.token_ids))
     return [vectors[column.to(vectors.device)] for column in batch.columns]
 
 
-def _chunks(model: SentenceTransformer, token_ids: list[list[int]]) -> Iterator[list[list[int]]]:
+def _collate(model: SentenceTransformer, token_ids: Sequence[list[int]], padding: Padding | None) -> Features:
+    features = model.encoder.collate(token_ids, model.device)
+    if padding is not None:
+        padding.count(features["layout"])
+    return features
+
+
+def _forward(model: SentenceTransformer, features: Features) -> Tensor:
+    """Return the sentence vectors of some sentences, (sentences, width)."""
+    # The features are an argument because a checkpoint looks there for the devices whose random numbers it has to keep; the
+    # layers write into a copy, which a checkpoint would otherwise keep alive.
+    vectors: Tensor = model(dict(features))["sentence_embedding"]
+    return vectors
+
+
+def _chunks(model: SentenceTransformer, token_ids: Sequence[list[int]]) -> Iterator[Sequence[list[int]]]:
     # A packed batch has no padding to save by splitting; on a GPU more launches cost more than the padding does.
     size = PADDED_CHUNK if model.device.type == "cpu" and not model.encoder.packs else len(token_ids)
     for start in range(0, len(token_ids), max(size, 1)):
         yield token_ids[start : start + size]
-
-
-def backward_in_chunks(
-    model: SentenceTransformer,
-    batch: Batch,
-    loss: nn.Module,
-    sentences: int,
-    backward: Callable[[Tensor], None],
-    forward: Forward | None = None,
-    padding: Padding | None = None,
-) -> Tensor:
-    """Compute the loss of the whole batch and its gradients while only a few sentences hold their graph at a time.
-
-    Gradient caching (Gao et al. 2021): embed without graph, take the gradient of the loss with respect to the vectors, embed
-    again with graph and carry that gradient on. Dropout draws the same numbers both times, so the result is that of the
-    plain way.
-
-    Args:
-        model: The network.
-        batch: The rows.
-        loss: `loss(columns, labels)`.
-        sentences: Sentences embedded at a time.
-        backward: Runs backward on a scalar, e.g. the accelerator's, with its loss scaling.
-        forward: What runs the network; None for the network itself.
-        padding: Counts what was computed, if given.
-
-    Returns:
-        The loss, detached.
-    """
-    chunks = [batch.token_ids[start : start + sentences] for start in range(0, len(batch.token_ids), sentences)]
-    states, parts = [], []
-    with torch.no_grad():
-        for chunk in chunks:
-            states.append(_rng_state(model.device))
-            parts.append(forward_chunk(model, chunk, forward, padding))
-    vectors = torch.cat(parts).requires_grad_()
-    value: Tensor = loss([column.float() for column in columns_of(vectors, batch)], batch.labels)
-    backward(value)  # fills vectors.grad, scaled like every other gradient
-    gradient = vectors.grad
-    assert gradient is not None
-    start = 0
-    for chunk, state in zip(chunks, states, strict=True):
-        with _replayed(state, model.device):
-            again = forward_chunk(model, chunk, forward, padding)
-        # Scaling already happened above, so this is torch's own backward.
-        torch.autograd.backward(again, gradient[start : start + len(chunk)].to(again.dtype))
-        start += len(chunk)
-    return value.detach()
-
-
-def _rng_state(device: torch.device) -> tuple[Tensor, Tensor | None]:
-    return torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-
-
-@contextmanager
-def _replayed(state: tuple[Tensor, Tensor | None], device: torch.device) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.set_rng_state(state[0])
-        if state[1] is not None:
-            torch.cuda.set_rng_state(state[1], device)
-        yield

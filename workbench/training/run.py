@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import transformers
+from torch.distributed import get_node_local_rank
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from workbench.errors import ConfigError, RunError
@@ -25,6 +26,8 @@ from workbench.models.bases import SCRATCH
 from workbench.models.numerics import fast_float32
 from workbench.recipe import KINDS, Recipe, TrainingConfig
 from workbench.training.batch import Collate
+from workbench.training.distributed import Peers, meet
+from workbench.training.embedding import Padding
 from workbench.training.insight import Insight
 from workbench.training.listener import Listener
 from workbench.training.outcome import Outcome
@@ -92,8 +95,11 @@ class _Stopwatch:
             self._paused += time.perf_counter() - start
 
 
-def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, listener: Listener) -> TrainingResult:
+def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, listener: Listener) -> TrainingResult | None:
     """Train, keep the best model on the validation part, and compare it with its base on the test part.
+
+    With several `devices` it is called in each of as many processes; the first one measures and saves while the others wait for
+    it, and its listener alone decides about a stop.
 
     Args:
         recipe: Architecture and loss settled.
@@ -102,12 +108,16 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         output_dir: Gets `model/`, `evaluations/`, and `base/` where the base has no folder of its own.
         listener: Is told everything, and may ask for a stop.
 
+    Returns:
+        How it ended; None in the second and further processes.
+
     Raises:
         WorkbenchError: If the recipe cannot run here: no such device, no such base, nothing to train on.
     """
     assert recipe.architecture is not None and recipe.loss is not None, "a recipe is settled before it runs"
     config = recipe.training
     device = choose_device(config)
+    peers = meet(device, config.devices)
     set_seed(config.seed)
     transformers.utils.logging.disable_progress_bar()
     for note in parts.notes:
@@ -118,7 +128,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     if recipe.base == SCRATCH:
         base.save(output_dir / "base")
     validation, test = (
-        None if part is None else build_evaluator(parts.kind, *_columns(parts.kind, part))
+        None if part is None or not peers.leads else build_evaluator(parts.kind, *_columns(parts.kind, part))
         for part in (parts.validation, parts.test)
     )
 
@@ -136,17 +146,20 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
 
     outcome = Outcome(parts, recipe.base, output_dir / "evaluations", _evaluate)
     with watch.paused():
-        outcome.measure_base(base)
+        if peers.leads:
+            outcome.measure_base(base)
         before = None if test is None else _evaluate(base, test)
         baseline = None if validation is None else _evaluate(base, validation)
-    _write_json(output_dir / "evaluations" / "before.json", _record(before))
+    if peers.leads:
+        _write_json(output_dir / "evaluations" / "before.json", _record(before))
+    where = str(device) if peers.size == 1 else f"{peers.size} x {device.type}"
     packing = "packed without padding" if device.type == "cpu" and model.encoder.packs else "padded, sorted by length"
     listener.on_message(
-        f"Training on {device}: {tokens.rows:,} rows, {total:,} steps, learning rate {learning_rate:g}; batches are {packing}."
+        f"Training on {where}: {tokens.rows:,} rows, {total:,} steps, learning rate {learning_rate:g}; batches are {packing}."
     )
     listener.on_start(
         total,
-        str(device),
+        where,
         {
             "rows": tokens.rows,
             "validation_rows": 0 if validation is None else validation.rows,
@@ -160,14 +173,13 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         },
     )
 
-    network = TrainedNetwork(model, loss)
-    insight = Insight(parts.kind, validation, recipe.watch, output_dir / "evaluations")
-    progress = _Progress(model, insight, output_dir / "model", config.eval_interval(total), steps_per_epoch, listener, watch)
+    network = TrainedNetwork(model, loss, peers, config.micro_batch_size)
+    insight = Insight(parts.kind, validation, recipe.watch if peers.leads else (), output_dir / "evaluations")
+    progress = _Progress(model, insight, output_dir / "model", config.eval_interval(total), steps_per_epoch, listener, watch, peers)
     trainer = SentenceTrainer(
         network,
         batches,
         collate,
-        config.micro_batch_size,
         args=_arguments(config, device, total, learning_rate, output_dir),
         callbacks=[progress],
     )
@@ -176,6 +188,8 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     progress.trainer = trainer
     with watch.paused():
         progress.evaluate(0)
+    if not peers.leads:
+        set_seed(config.seed + peers.rank)  # dropout must not hit every share alike
     try:
         with fast_float32():
             trainer.train()
@@ -185,8 +199,17 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
             f"{max(1, (config.micro_batch_size or config.batch_size) // 2)}, which changes nothing but the memory needed.",
             field="micro_batch_size",
         ) from None
-    shutil.rmtree(output_dir / "checkpoints", ignore_errors=True)
+    except RuntimeError as error:
+        lost = peers.explain(error)
+        if lost is None:
+            raise
+        raise lost from None
     steps, seconds = int(trainer.state.global_step), watch.seconds
+    positions, padded = peers.sum(network.padding.positions, network.padding.padded)
+    peers.part()
+    if not peers.leads:
+        return None
+    shutil.rmtree(output_dir / "checkpoints", ignore_errors=True)
     progress.finish(steps)
 
     tuned = None if progress.kept_step is None else SentenceTransformer(output_dir / "model", device=device)
@@ -201,14 +224,14 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         steps=steps,
         seconds=round(seconds, 3),
         pairs_per_second=round(trainer.rows_seen / seconds, 2) if seconds > 0 else 0.0,
-        padding_fraction=round(trainer.padding.fraction, 6),
+        padding_fraction=round(Padding(positions, padded).fraction, 6),
         metrics={
             "before": None if before is None else dict(before.metrics),
             "after": None if after is None else dict(after.metrics),
         },
         primary_metric=primary,
         verdict=verdict.to_dict(),
-        device=str(device),
+        device=where,
         best_step=progress.kept_step,
     )
 
@@ -227,6 +250,7 @@ class _Progress(TrainerCallback):
         steps_per_epoch: int,
         listener: Listener,
         watch: _Stopwatch,
+        peers: Peers,
     ) -> None:
         self._model = model
         self._insight = insight
@@ -235,6 +259,7 @@ class _Progress(TrainerCallback):
         self._steps_per_epoch = steps_per_epoch
         self._listener = listener
         self._watch = watch
+        self._peers = peers
         self._best = -np.inf
         self._last_evaluated = -1
         self.kept_step: int | None = None
@@ -264,7 +289,7 @@ class _Progress(TrainerCallback):
         self._listener.on_progress(
             step, state.max_steps, step / self._steps_per_epoch, self.trainer.rows_seen / max(seconds, 1e-9), seconds
         )
-        self.keep = self._listener.stop_requested()
+        self.keep = self._peers.agree(self._listener.stop_requested())
         if self.keep is not None:
             control.should_training_stop = True
         elif step % self._eval_steps == 0 or step >= state.max_steps:
@@ -330,16 +355,20 @@ def choose_device(config: TrainingConfig) -> torch.device:
     Raises:
         ConfigError: If the machine has no such device, or it cannot compute in the precision asked for.
     """
-    if config.devices > 1:
-        raise ConfigError(
-            f"`devices` {config.devices}: training on several GPUs at once is not supported yet; use 1.", field="devices"
-        )
     name = config.device.partition(":")[0]
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        name = (
+            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() and config.devices == 1 else "cpu"
+        )
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             f"`device` {config.device!r} asks for a CUDA GPU, and this machine offers none; use auto or cpu.", field="device"
+        )
+    if name == "cuda" and config.devices > torch.cuda.device_count():
+        raise ConfigError(
+            f"`devices` {config.devices} asks for more GPUs than this run can see, which is {torch.cuda.device_count()}; "
+            "use as many, or `device` cpu.",
+            field="devices",
         )
     if name == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("`device` 'mps' asks for an Apple GPU, and this machine offers none; use auto or cpu.", field="device")
@@ -347,8 +376,8 @@ def choose_device(config: TrainingConfig) -> torch.device:
         raise ConfigError(
             f"`precision` fp16 needs a CUDA GPU, and this run is on {name}; use auto, bf16 or fp32.", field="precision"
         )
-    # The supervisor shows a run only its own GPU, so an index would count from there.
-    return torch.device(name)
+    # The supervisor shows a run only its own GPUs, so an index would count from there.
+    return torch.device(name, get_node_local_rank(0)) if name == "cuda" and config.devices > 1 else torch.device(name)
 
 
 def _arguments(
@@ -378,7 +407,7 @@ def _arguments(
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
-        ddp_find_unused_parameters=True,
+        ddp_find_unused_parameters=True,  # many encoders come with a pooler that nobody uses
     )
     # Several visible GPUs without torchrun would wrap the model in DataParallel.
     arguments._n_gpu = min(arguments.n_gpu, 1)

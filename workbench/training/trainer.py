@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from accelerate.data_loader import prepare_data_loader
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import Trainer
@@ -12,29 +13,42 @@ from transformers import Trainer
 from workbench.losses import Loss
 from workbench.models import SentenceTransformer
 from workbench.training.batch import Batch, Collate
-from workbench.training.embedding import Padding, backward_in_chunks, embed
+from workbench.training.distributed import Peers
+from workbench.training.embedding import Padding, embed
 from workbench.training.sampler import ShuffledBatches
 
 
 class TrainedNetwork(nn.Module):
     """Network and loss as one module, so that the optimiser and checkpoints hold the parameters of both.
 
+    One call is one whole step forward. Autocast and DDP, which wrap this module, see nothing of the chunks inside.
+
     Args:
         model: The network.
         loss: The objective.
+        peers: The processes that train it.
+        micro_batch_size: Rows embedded at a time in each process; None for the whole batch.
     """
 
     # Trainer takes a forward(**kwargs) for one that normalises the loss itself.
     accepts_loss_kwargs = False
 
-    def __init__(self, model: SentenceTransformer, loss: Loss) -> None:
+    def __init__(self, model: SentenceTransformer, loss: Loss, peers: Peers, micro_batch_size: int | None) -> None:
         super().__init__()
         self.model = model
         self.loss = loss
+        self.padding = Padding()
+        self._peers = peers
+        self._micro_batch_size = micro_batch_size
 
-    def forward(self, features: dict[str, Any]) -> dict[str, Any]:
-        """Run the network; the loss is called by the trainer."""
-        return self.model(features)
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch."""
+        sentences = None if self._micro_batch_size is None else self._micro_batch_size * len(batch.columns)
+        columns = embed(self.model, batch, self.padding, sentences, self._peers)
+        # Cosines and logarithms of sums of exponentials want float32, whatever the encoder computed in.
+        with torch.autocast(self.model.device.type, enabled=False):
+            value: Tensor = self.loss([column.float() for column in columns], batch.labels)
+        return value
 
 
 class SentenceTrainer(Trainer):
@@ -44,19 +58,13 @@ class SentenceTrainer(Trainer):
         network: Network and loss.
         batches: Which rows share a batch.
         collate: Row numbers to a batch.
-        micro_batch_size: Rows embedded at a time; None for the whole batch.
         **kwargs: Trainer's own arguments.
     """
 
-    def __init__(
-        self, network: TrainedNetwork, batches: ShuffledBatches, collate: Collate, micro_batch_size: int | None, **kwargs: Any
-    ) -> None:
+    def __init__(self, network: TrainedNetwork, batches: ShuffledBatches, collate: Collate, **kwargs: Any) -> None:
         super().__init__(model=network, train_dataset=range(collate.rows), **kwargs)
-        self._network = network
         self._batches = batches
         self._collate = collate
-        self._micro_batch_size = micro_batch_size
-        self.padding = Padding()
         self.rows_seen = 0
 
     def get_train_dataloader(self) -> DataLoader[Any]:
@@ -66,7 +74,8 @@ class SentenceTrainer(Trainer):
             batch_sampler=self._batches,
             collate_fn=self._collate,
         )
-        return self.accelerator.prepare_data_loader(loader)
+        # Every process takes every batch whole; which sentences are its own is decided when they are embedded.
+        return prepare_data_loader(loader, num_processes=1, process_index=0)
 
     def _prepare_inputs(self, inputs: Batch) -> Batch:  # type: ignore[override]
         return inputs
@@ -83,13 +92,7 @@ class SentenceTrainer(Trainer):
         model.train()
         batch = Batch(inputs.token_ids, inputs.columns, None if inputs.labels is None else inputs.labels.to(self.args.device))
         self.rows_seen += batch.rows
-        network, loss = self._network.model, self._network.loss
-        if self._micro_batch_size is not None and self._micro_batch_size < batch.rows:
-            sentences = self._micro_batch_size * len(batch.columns)
-            return backward_in_chunks(network, batch, loss, sentences, self.accelerator.backward, model, self.padding)
-        vectors = embed(network, batch, model, self.padding)
-        # Cosines and logarithms of sums of exponentials want float32, whatever the encoder computed in.
-        value: Tensor = loss([column.float() for column in vectors], batch.labels)
+        value: Tensor = model(batch)
         self.accelerator.backward(value)
         return value.detach()
 

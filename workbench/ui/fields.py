@@ -1,7 +1,6 @@
 """The training form: settings of `TrainingConfig` and parameters of losses <-> widgets.
 
-Widgets follow from the parameter tables; this file only says which are on the front, what they are called, and which are
-not shown at all.
+Widgets follow from the parameter tables; this file only says which are on the front and what they are called.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ LABELS: Mapping[str, str] = {
     "validation_fraction": "Validation share",
     "test_fraction": "Test share",
     "device": "Device",
+    "devices": "Devices",
     "scale": "Scale",
     "margin": "Margin",
     "triplet_margin": "Triplet margin",
@@ -42,17 +42,12 @@ DEVICE = Parameter(
     "Where the run computes; auto takes a GPU when there is one. Type cuda:1 for the second GPU.",
     choices=("auto", "cpu", "cuda", "mps"),
 )
-"""`TrainingConfig` checks it by pattern, so it is not in the table of numbers and choices."""
-
-NOT_SHOWN: Mapping[str, str] = {"devices": "one run on several GPUs is started from the command line"}
-"""Fields of `TrainingConfig` that the form leaves at their default, and why."""
+"""`TrainingConfig` checks it by pattern, so it is not in the table."""
 
 FRONT = ("epochs", "batch_size", "learning_rate")
 """Shown at once; the others are in an accordion."""
 
-SHOWN: Mapping[str, Parameter] = {
-    parameter.name: parameter for parameter in (*TRAINING_PARAMETERS, DEVICE) if parameter.name not in NOT_SHOWN
-}
+SHOWN: Mapping[str, Parameter] = {parameter.name: parameter for parameter in (*TRAINING_PARAMETERS, DEVICE)}
 
 LOSS_PARAMETERS: Mapping[str, Parameter] = {
     parameter.name: parameter for entry in LOSSES.values() for parameter in entry.parameters

@@ -1,0 +1,61 @@
+"""Trains each of `CASES` in as many processes as torchrun starts: `torchrun ... several_processes.py BASE SENTENCES.json FOLDER`.
+
+In each case's folder it leaves what a run leaves, and `told.json`: the loss of every step, and how it ended.
+"""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tests.training.test_run import GivenParts, Recorder, make_part, recipe
+from workbench.recipe import LossSpec
+from workbench.runs.process import end_with_parent
+from workbench.training import run as run_module
+from workbench.training import run_training
+from workbench.training.distributed import Peers, meet
+
+CASES: dict[str, dict[str, Any]] = {
+    "ranking": {"kind": "triplets", "loss": "MultipleNegativesRankingLoss"},
+    "ranking in micro batches": {"kind": "triplets", "loss": "MultipleNegativesRankingLoss", "micro_batch_size": 2},
+    "scores": {"kind": "scored_pairs", "loss": "CoSENTLoss"},
+    "scores in micro batches": {"kind": "scored_pairs", "loss": "CoSENTLoss", "micro_batch_size": 1},
+    "classes": {"kind": "class_pairs", "loss": "SoftmaxLoss"},
+    "classes in micro batches": {"kind": "class_pairs", "loss": "SoftmaxLoss", "micro_batch_size": 3},
+}
+ROWS, BATCH_SIZE = 23, 8
+"""The last batch is smaller, and batches of an odd number of sentences come up."""
+
+
+def train(case: str, base: Path, sentences: list[str], folder: Path, devices: int, listener: Recorder) -> None:
+    settings = dict(CASES[case])
+    kind, loss = settings.pop("kind"), settings.pop("loss")
+    # Without a validation part the model of the last step is kept.
+    parts = GivenParts(kind, make_part(kind, sentences, ROWS, 0), None, None, classes=("a", "b", "c"))
+    settings |= {"epochs": 2, "batch_size": BATCH_SIZE, "devices": devices}
+    result = run_training(recipe(base, kind, loss=LossSpec(loss), **settings), parts, folder / "home", folder / case, listener)  # type: ignore[arg-type]
+    if result is not None:
+        told = {"train": listener.train, "result": asdict(result)}
+        (folder / case / "told.json").write_text(json.dumps(told))
+
+
+class Outsider(Recorder):
+    """A listener of a process that has nothing to say."""
+
+    def stop_requested(self) -> str | None:
+        return "none"  # nobody asks it
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    # One connection for all cases: torch makes only one with the same torchrun.
+    peers, part = meet(torch.device("cpu"), int(os.environ["WORLD_SIZE"])), Peers.part
+    run_module.meet, Peers.part = lambda device, devices: peers, lambda self: None
+    base, sentences, folder = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text()), Path(sys.argv[3])
+    for name in CASES:
+        train(name, base, sentences, folder, peers.size, Recorder() if peers.leads else Outsider())
+    part(peers)

@@ -1,0 +1,95 @@
+"""Several processes give what one gives."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.training.several_processes import CASES, train
+from tests.training.test_run import Recorder
+from workbench.errors import RunError
+from workbench.runs.process import child_environment, module_command
+from workbench.training.distributed import ALONE, Peers, meet
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+@pytest.mark.parametrize("count", [1, 2, 4, 6, 7])
+def test_shares_are_of_one_length_and_hold_everything(size: int, count: int) -> None:
+    items = list(range(count))
+    shares = [list(Peers(rank, size).share(items)) for rank in range(size)]
+    assert {len(share) for share in shares} == {-(-count // size)}
+    dealt = [item for turn in zip(*shares, strict=True) for item in turn]
+    assert dealt[:count] == items and set(dealt[count:]) <= {count - 1}
+    assert all(share == sorted(share) for share in shares)
+
+
+def test_one_process_is_asked_by_nobody() -> None:
+    vectors = torch.ones(3, 2, requires_grad=True)
+    assert ALONE.gather(vectors, 3) is vectors
+    assert ALONE.agree("best") == "best" and ALONE.sum(3, 4) == [3, 4]
+    assert meet(torch.device("cpu"), 1) is ALONE
+
+
+def test_a_process_that_was_started_alone_says_so() -> None:
+    with pytest.raises(RunError, match="`devices` 2 needs as many processes"):
+        meet(torch.device("cpu"), 2)
+
+
+def test_only_a_lost_connection_is_laid_at_another_process() -> None:
+    lost = RuntimeError("[/x/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:42419.")
+    explained = Peers(1, 2).explain(lost)
+    assert explained is not None and "One of the run's 2 processes ended" in explained.message
+    assert Peers(1, 2).explain(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+    assert ALONE.explain(lost) is None
+
+
+@pytest.fixture(scope="module")
+def both(tiny_bert: Path, sentences: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The folders of all cases, trained in one process and in two."""
+    folder = tmp_path_factory.mktemp("devices")
+    base = folder / "base"
+    shutil.copytree(tiny_bert, base)
+    config = json.loads((base / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (base / "config.json").write_text(json.dumps(config))
+    (folder / "sentences.json").write_text(json.dumps(sentences))
+    one, two = folder / "one", folder / "two"
+    command = module_command(
+        "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "tests.training.several_processes"
+    )
+    arguments = [str(base), str(folder / "sentences.json"), str(two)]
+    root = str(Path(__file__).resolve().parents[2])
+    environment = child_environment({"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"})
+    ended = subprocess.run([*command, *arguments], cwd=root, env=environment, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    for case in CASES:
+        train(case, base, sentences, one, 1, Recorder())
+    return one, two
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_give_the_losses_and_weights_of_one(case: str, both: tuple[Path, Path]) -> None:
+    one, two = (json.loads((folder / case / "told.json").read_text()) for folder in both)
+    assert len(one["train"]) == len(two["train"]) == 6
+    for name, tolerance in (("loss", 1e-5), ("grad_norm", 1e-4), ("learning_rate", 1e-9)):
+        found, wanted = ([point[name] for point in told["train"]] for told in (two, one))
+        assert found == pytest.approx(wanted, abs=tolerance), name
+    weights, wanted = (load_file(folder / case / "model" / "model.safetensors") for folder in (both[1], both[0]))
+    assert set(weights) == set(wanted)
+    for name, value in wanted.items():
+        # The bias of the keys has no gradient but rounding errors, and Adam makes steps of them.
+        tolerance = 1e-4 if name.endswith("key.bias") else 5e-6
+        assert (weights[name] - value).abs().max() < tolerance, name
+    assert two["result"]["device"] == "2 x cpu" and two["result"]["steps"] == one["result"]["steps"]
+
+
+def test_training_has_moved_the_weights_that_are_compared(both: tuple[Path, Path]) -> None:
+    for folder in both:
+        base = load_file(folder.parent / "base" / "model.safetensors")["embeddings.LayerNorm.weight"]
+        for case in CASES:
+            tuned = load_file(folder / case / "model" / "model.safetensors")["embeddings.LayerNorm.weight"]
+            assert (tuned - base).abs().max() > 1e-3, case

@@ -1,0 +1,145 @@
+"""Several processes that train one network together, as torchrun starts them: one for each device.
+
+Every process sees every batch, embeds its share of the sentences, and computes the loss of the whole batch. So a run gives
+what one process with the same `batch_size` would give, and in-batch negatives come from all devices.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from accelerate.utils import check_cuda_p2p_ib_support
+from torch import Tensor
+
+from workbench.errors import RunError
+
+# The others wait while the first one measures the model, which may take long. One that is gone is noticed at once all the
+# same: its connection closes, and torchrun ends the rest.
+_PATIENCE = timedelta(days=7)
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Peers:
+    """The processes of a run, seen from one of them.
+
+    Attributes:
+        rank: Number of this one.
+        size: How many there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that measures, saves and reports."""
+        return self.rank == 0
+
+    def share(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Return what this process takes of a batch: every `size`-th item, so that sorted ones are dealt out evenly.
+
+        All shares have one length. Where the items do not suffice, the last one is there again; `gather` leaves it out.
+        """
+        if self.size == 1:
+            return items
+        rounds = -(-len(items) // self.size)
+        return [items[min(number, len(items) - 1)] for number in range(self.rank, rounds * self.size, self.size)]
+
+    def gather(self, vectors: Tensor, count: int) -> Tensor:
+        """Return the vectors of all items of a batch, (count, width), from those of the shares, with their graph.
+
+        Args:
+            vectors: Those of this process's share, (share, width).
+            count: How many items the batch has.
+        """
+        if self.size == 1:
+            return vectors
+        shares: Tensor = _Gather.apply(vectors, self)
+        return shares.transpose(0, 1).reshape(-1, vectors.shape[1])[:count]
+
+    def agree(self, value: Any) -> Any:
+        """Return the first process's value, in all of them."""
+        if self.size == 1:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]
+
+    def sum(self, *counts: int) -> list[int]:
+        """Return the sum of each count over all processes."""
+        totals = torch.tensor(counts)
+        if self.size > 1:
+            dist.all_reduce(totals)
+        return totals.tolist()
+
+    def explain(self, error: RuntimeError) -> RunError | None:
+        """Return what to tell the user of an error that came from another process; None where it is this one's own."""
+        if self.size == 1 or "gloo/transport" not in str(error).replace("\\", "/"):
+            return None
+        return RunError(
+            f"One of the run's {self.size} processes ended while the others waited for it: by an error of its own, or killed from "
+            "outside, most often because the machine's memory ran out; the end of the run's log.txt may say which."
+        )
+
+    def part(self) -> None:
+        """End the connection; only after work that went well, so that a failure is reported before the others notice it."""
+        if self.size > 1:
+            dist.destroy_process_group()
+
+
+ALONE = Peers()
+
+
+def meet(device: torch.device, devices: int) -> Peers:
+    """Return the processes of this run once all of them are there.
+
+    Args:
+        device: Where this one computes.
+        devices: How many the recipe wants.
+
+    Raises:
+        RunError: If this process was not started together with that many.
+    """
+    if devices == 1:
+        return ALONE
+    if not dist.is_torchelastic_launched():
+        raise RunError(
+            f"`devices` {devices} needs as many processes, and this one was started alone; queue the run, or use torchrun.",
+            field="devices",
+        )
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        if not check_cuda_p2p_ib_support():  # cards of the RTX 40 series under an old driver
+            os.environ.setdefault("NCCL_P2P_DISABLE", "1")
+            os.environ.setdefault("NCCL_IB_DISABLE", "1")
+    # What the processes agree on stays on the CPU, so that no step waits for the GPU.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+    return Peers(dist.get_rank(), dist.get_world_size())
+
+
+class _Gather(torch.autograd.Function):
+    """The shares of all processes, (processes, share, width), with the way back to one's own.
+
+    Each process computes the loss of the whole batch, so its own vectors' gradient is complete without the others'. The weights'
+    gradients are partial, their sum over the processes is wanted, and DDP takes their mean: hence the factor. Parameters of the
+    loss have the whole gradient in every process, and the mean leaves it as it is.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor, peers: Peers) -> Tensor:
+        ctx.peers = peers
+        shares = vectors.new_empty((peers.size, *vectors.shape))
+        dist.all_gather(list(shares.unbind()), vectors.contiguous())
+        return shares
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0][ctx.peers.rank] * ctx.peers.size, None
