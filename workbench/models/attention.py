@@ -16,6 +16,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from workbench.models.quick_dropout import keep_mask
+
 PACKED_ATTENTION = "workbench_packed"
 
 
@@ -102,9 +104,10 @@ class _WithinSentences(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         """Return the gradients of query, key and value, each (heads, tokens, width)."""
         tokens, heads, width = gradient.shape
-        factors = ctx.saved_tensors[-1] if ctx.dropped else None
         columns = [gradient.new_empty(tokens, heads, width) for _ in range(3)]
-        saved = iter(ctx.saved_tensors)
+        kept_tensors = ctx.saved_tensors  # a checkpoint gives them out once
+        factors = kept_tensors[-1] if ctx.dropped else None
+        saved = iter(kept_tensors)
         for place, length, count, weights in _groups(ctx.runs, heads):
             q, k, v, attention = (next(saved) for _ in range(4))
             outer = _cut(gradient, place, length, count)
@@ -124,8 +127,7 @@ class _WithinSentences(torch.autograd.Function):
 
 def _dropout_factors(count: int, dropout: float, like: Tensor) -> Tensor | None:
     """Return what attention weights are multiplied by, (count,): 0, or what keeps their mean; None where nothing is dropped."""
-    kept = 1 - dropout
-    return like.new_empty(count).bernoulli_(kept).div_(kept or 1.0) if dropout else None
+    return keep_mask((count,), dropout).to(like).div_(1 - dropout or 1.0) if dropout else None
 
 
 def _groups(runs: list[tuple[int, int]], heads: int) -> Iterator[tuple[slice, int, int, slice]]:

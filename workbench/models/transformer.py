@@ -18,6 +18,7 @@ from workbench.models.bases import resolve_base
 from workbench.models.folder import OFFSET_FAMILIES, ModelFolder, read_folder
 from workbench.models.layer import Features, Layer
 from workbench.models.layout import PackedLayout, PaddedLayout
+from workbench.models.quick_dropout import replace_dropout
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class Transformer(Layer):
                 f"`max_seq_length` {max_seq_length} is more than the {max_positions} word pieces this encoder takes.",
                 field="max_seq_length",
             )
+        replace_dropout(auto_model)
         self.auto_model = auto_model
         self.tokenizer = tokenizer
         self.do_lower_case = do_lower_case
@@ -207,15 +209,17 @@ class Transformer(Layer):
             rows = [torch.where(row == pad, (pad + 1) % vocabulary, row) for row in rows]
         device = self.auto_model.device
         try:
-            packed = self.forward({"input_ids": torch.cat(rows).to(device), "layout": PackedLayout(lengths, device)})[
-                "token_embeddings"
-            ]
-            single = [
-                self.forward(
-                    {"input_ids": row.unsqueeze(0).to(device), "layout": PaddedLayout(torch.ones(1, len(row), device=device))}
-                )
-                for row in rows
-            ]
+            # Under autocast the two would differ by bf16's rounding.
+            with torch.autocast(device.type, enabled=False):
+                packed = self.forward({"input_ids": torch.cat(rows).to(device), "layout": PackedLayout(lengths, device)})[
+                    "token_embeddings"
+                ]
+                single = [
+                    self.forward(
+                        {"input_ids": row.unsqueeze(0).to(device), "layout": PaddedLayout(torch.ones(1, len(row), device=device))}
+                    )
+                    for row in rows
+                ]
         except (TypeError, ValueError, RuntimeError) as error:  # an encoder that takes no position_ids, say
             logger.info("The packed path does not run on this encoder: %s", error)
             return float("inf")
