@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from workbench.models import numerics
-from workbench.models.numerics import fast_float32
+from workbench.models.numerics import fast_float32, small_products
 
 
 @pytest.fixture
@@ -53,6 +53,15 @@ def test_the_switch_is_only_thrown_where_it_loses_no_digits(setting, monkeypatch
     monkeypatch.setattr(numerics, "_relative_error", lambda *tensors: 1e-7 if keeps else 1e-3)
     with fast_float32():
         assert setting.fp32_precision == wanted
+
+
+def test_small_products_go_to_mkl_for_a_while(setting, monkeypatch):
+    monkeypatch.setattr(numerics, "_relative_error", lambda *tensors: 1e-7)
+    with fast_float32():
+        with small_products():
+            assert setting.fp32_precision == "ieee"
+        assert setting.fp32_precision == "bf16"
+    assert setting.fp32_precision == "none"
 
 
 def test_torchs_own_switch_is_as_it_was_afterwards():

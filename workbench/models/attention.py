@@ -16,6 +16,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from workbench.models.numerics import small_products
 from workbench.models.quick_dropout import keep_mask
 
 PACKED_ATTENTION = "workbench_packed"
@@ -70,6 +71,7 @@ class _WithinSentences(torch.autograd.Function):
     """
 
     @staticmethod
+    @small_products()
     def forward(  # type: ignore[override]
         ctx: Any,
         query: Tensor,
@@ -101,6 +103,7 @@ class _WithinSentences(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @small_products()
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         """Return the gradients of query, key and value, each (heads, tokens, width)."""
         tokens, heads, width = gradient.shape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -22,12 +22,25 @@ def fast_float32() -> Iterator[None]:
     as fast. The switch that hands the products to oneDNN allows it to round them to bf16, and processors with matrix units for
     bf16 (AMX) take it at its word; so one product is compared with float64 first, and where digits are lost nothing changes.
     """
+    with _thrown("bf16") if _keeps_float32() else nullcontext():
+        yield
+
+
+@contextmanager
+def small_products() -> Iterator[None]:
+    """Let MKL multiply for a while, also within `fast_float32`: oneDNN takes longer to begin, and for each new shape anew."""
+    with _thrown("ieee"):
+        yield
+
+
+@contextmanager
+def _thrown(position: str) -> Iterator[None]:
     switch = _switch()
-    if switch is None or not _keeps_float32():
+    if switch is None:
         yield
         return
     before = switch.fp32_precision
-    switch.fp32_precision = "bf16"
+    switch.fp32_precision = position
     try:
         yield
     finally:
@@ -44,13 +57,8 @@ def _keeps_float32() -> bool:
     """Return whether products under that switch have float32's digits."""
     generator = torch.Generator().manual_seed(0)
     x, y = (torch.randn(_SIZE, _SIZE, generator=generator) for _ in range(2))
-    switch = _switch()
-    before = switch.fp32_precision
-    switch.fp32_precision = "bf16"
-    try:
+    with _thrown("bf16"):
         return _relative_error(x @ y, x, y) < _TOLERANCE
-    finally:
-        switch.fp32_precision = before
 
 
 def _relative_error(product: Tensor, x: Tensor, y: Tensor) -> float:
