@@ -8,7 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from workbench.losses.blocks import in_row_blocks
 from workbench.losses.loss import Loss, require_labels
+
+# Its exponential is 0, and so is its gradient; with -inf a block of nothing else would have none.
+_NOTHING = -1e12
 
 
 class CoSENTLoss(Loss):
@@ -27,7 +31,11 @@ class CoSENTLoss(Loss):
         first, second = embeddings
         scores = functional.cosine_similarity(first, second) * self.scale
         wanted = require_labels(labels, self)
-        difference = scores.unsqueeze(1) - scores.unsqueeze(0)  # (i, j): s_i - s_j
-        out_of_question = wanted.unsqueeze(1) >= wanted.unsqueeze(0)
-        terms = difference.masked_fill(out_of_question, float("-inf")).flatten()
+
+        def gathered(rows: slice) -> Tensor:
+            difference = scores[rows].unsqueeze(1) - scores.unsqueeze(0)  # (i, j): s_i - s_j
+            out_of_question = wanted[rows].unsqueeze(1) >= wanted.unsqueeze(0)
+            return torch.logsumexp(difference.masked_fill(out_of_question, _NOTHING).flatten(), dim=0)
+
+        terms = in_row_blocks(gathered, len(scores), len(scores))
         return torch.logsumexp(torch.cat([terms, terms.new_zeros(1)]), dim=0)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from workbench.losses.blocks import in_row_blocks
 from workbench.losses.loss import Loss
 
 
@@ -28,5 +29,10 @@ class MultipleNegativesRankingLoss(Loss):
     def forward(self, embeddings: Sequence[Tensor], labels: Tensor | None = None) -> Tensor:
         """Take anchors, positives and any number of negative columns, each (rows, width); labels are not used."""
         anchors, *others = (functional.normalize(column, dim=-1) for column in embeddings)
-        scores = self.scale * anchors @ torch.cat(others).T
-        return functional.cross_entropy(scores, torch.arange(len(anchors), device=scores.device))
+        candidates = torch.cat(others)
+        targets = torch.arange(len(anchors), device=anchors.device)
+
+        def summed(rows: slice) -> Tensor:
+            return functional.cross_entropy(self.scale * anchors[rows] @ candidates.T, targets[rows], reduction="sum")
+
+        return in_row_blocks(summed, len(anchors), len(candidates)).sum() / len(anchors)
