@@ -26,6 +26,7 @@ from workbench.recipe import (
 )
 from workbench.training import run as run_module
 from workbench.training import run_training
+from workbench.training.precision import choose_precision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,7 +247,7 @@ CHANGES = {
     "weight_decay": 0.5,
     "max_grad_norm": 0.01,
     "micro_batch_size": 2,
-    "precision": "bf16",
+    "precision": "fp32" if choose_precision("auto", torch.device("cpu")).name == "bf16" else "bf16",
     "seed": 1,
 }
 

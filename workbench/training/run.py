@@ -31,9 +31,10 @@ from workbench.training.embedding import Padding
 from workbench.training.insight import Insight
 from workbench.training.listener import Listener
 from workbench.training.outcome import Outcome
+from workbench.training.precision import Precision, choose_precision
 from workbench.training.sampler import ShuffledBatches
 from workbench.training.tokens import Tokens
-from workbench.training.trainer import SentenceTrainer, TrainedNetwork, is_bf16_fast
+from workbench.training.trainer import SentenceTrainer, TrainedNetwork
 
 if TYPE_CHECKING:
     from workbench.data import Parts
@@ -117,6 +118,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     assert recipe.architecture is not None and recipe.loss is not None, "a recipe is settled before it runs"
     config = recipe.training
     device = choose_device(config)
+    precision = choose_precision(config.precision, device)
     peers = meet(device, config.devices)
     set_seed(config.seed)
     transformers.utils.logging.disable_progress_bar()
@@ -155,7 +157,8 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     where = str(device) if peers.size == 1 else f"{peers.size} x {device.type}"
     packing = "packed without padding" if device.type == "cpu" and model.encoder.packs else "padded, sorted by length"
     listener.on_message(
-        f"Training on {where}: {tokens.rows:,} rows, {total:,} steps, learning rate {learning_rate:g}; batches are {packing}."
+        f"Training on {where} in {precision.name}, {precision.reason}: {tokens.rows:,} rows, {total:,} steps, "
+        f"learning rate {learning_rate:g}; batches are {packing}."
     )
     listener.on_start(
         total,
@@ -180,7 +183,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         network,
         batches,
         collate,
-        args=_arguments(config, device, total, learning_rate, output_dir),
+        args=_arguments(config, device, precision, total, learning_rate, output_dir),
         callbacks=[progress],
     )
     trainer.remove_callback(transformers.PrinterCallback)
@@ -381,9 +384,8 @@ def choose_device(config: TrainingConfig) -> torch.device:
 
 
 def _arguments(
-    config: TrainingConfig, device: torch.device, total: int, learning_rate: float, output_dir: Path
+    config: TrainingConfig, device: torch.device, precision: Precision, total: int, learning_rate: float, output_dir: Path
 ) -> TrainingArguments:
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and is_bf16_fast(device))
     arguments = TrainingArguments(
         output_dir=str(output_dir / "checkpoints"),
         per_device_train_batch_size=config.batch_size,
@@ -395,8 +397,7 @@ def _arguments(
         max_grad_norm=config.max_grad_norm,
         optim="adamw_torch_fused" if device.type in {"cpu", "cuda"} else "adamw_torch",
         seed=config.seed,
-        bf16=bf16,
-        fp16=config.precision == "fp16",
+        **precision.arguments(),
         use_cpu=device.type == "cpu",
         logging_strategy="steps",
         logging_steps=max(1, total // _CURVE_POINTS),

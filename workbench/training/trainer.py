@@ -95,8 +95,3 @@ class SentenceTrainer(Trainer):
         value: Tensor = model(batch)
         self.accelerator.backward(value)
         return value.detach()
-
-
-def is_bf16_fast(device: torch.device) -> bool:
-    """Return whether a GPU computes bf16 natively (Ampere and later)."""
-    return device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 8
