@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.finished import scored_run
 from tests.ui.conftest import Watch, serving, watched_page
 from workbench.settings import Settings
 
@@ -63,7 +64,7 @@ def play(opened):
 
 def choose(page, which, model):
     page.locator(f"#playground-{which} input").click()
-    page.get_by_role("option", name=model).click()
+    page.get_by_role("option", name=model, exact=True).click()
     expect(page.locator(f"#playground-{which} input")).to_have_value(model)
     expect(page.get_by_role("option")).to_have_count(0)  # the list fades out, and the other one has the same names
 
@@ -229,6 +230,56 @@ def test_sizes_follow_the_slider(play):
     sizes.get_by_label(re.compile("^binary")).check()
     expect(slider).to_have_attribute("aria-valuetext", re.compile("16 of 32"))
     expect(first.locator(".wb-size-line")).to_contain_text("2 bytes a vector")
+
+
+@pytest.fixture(scope="module")
+def finished(home, tmp_path_factory, sentences):
+    """A run in the history whose model is the squeezed one, started from the averaged one."""
+    run = scored_run(home, tmp_path_factory.mktemp("run"), sentences)
+    for name, model in (("model", "squeezed"), ("base", "averaged")):
+        (run.folder / name).symlink_to((home / "models" / model).resolve())
+    return run
+
+
+def test_sizes_of_a_run_show_its_metric_on_its_test_rows(play, home, finished):
+    from workbench import SentenceTransformer
+    from workbench.evaluation import build_evaluator
+    from workbench.playground import measure_quality
+    from workbench.runs import read_test_part
+
+    part = read_test_part(finished.folder)
+    evaluator = build_evaluator(part.kind, part.columns, part.labels)
+    expected = {
+        side: measure_quality(evaluator, SentenceTransformer(finished.folder / side, device="cpu").encode)
+        for side in ("base", "model")
+    }
+    play.get_by_role("tab", name="Data", exact=True).click()
+    play.get_by_role("tab", name="Playground", exact=True).click()
+    choose(play, "first", f"Finished ({finished.run_id})")
+    choose(play, "second", f"Before Finished ({finished.run_id})")
+    play.locator("#playground-texts textarea").fill("")
+    go_to(play, "Size")
+    play.locator("#playground-measure").click()
+    sizes = play.locator("#playground-sizes .wb-look")
+    expect(sizes.locator('article[data-measure="quality"]')).to_have_count(2, timeout=LONG)
+    for place, side in enumerate(("model", "base")):
+        card = sizes.locator("article").nth(place)
+        expect(card.locator(".wb-size-source")).to_contain_text("Quality on the 64 test rows of the run “Finished”.")
+        first, int8 = (f"{size.value:.3f}".replace("-", "−") for size in expected[side].sizes[:2])
+        expect(card.locator("tbody td").first).to_contain_text(first)
+        expect(card.locator("tbody td").nth(1)).to_contain_text(re.compile(rf"^{re.escape(int8)} \([+−±]0\.\d{{3}}\)"))
+    line = sizes.locator("article").first.locator(".wb-size-line")
+    before = finished.verdict["before"]
+    expect(line).to_contain_text(f"The base's full vectors have {before:.3f}.")
+    sizes.get_by_label(re.compile("^binary")).check()
+    expect(line).to_contain_text("MB for a million texts. Rank correlation with the scores: ")
+    expect(line).to_contain_text(f"against the full vectors' {expected['model'].sizes[0].value:.3f}".replace("-", "−"))
+    choose(play, "second", "squeezed")
+    play.locator("#playground-texts textarea").fill("\n".join(TEXTS))
+    play.locator("#playground-measure").click()
+    expect(sizes.locator("article").nth(1)).to_have_attribute("data-measure", "agreement", timeout=LONG)
+    expect(sizes.locator("article").nth(1).locator(".wb-size-source")).to_contain_text("this model belongs to no run here")
+    choose(play, "first", "averaged")
 
 
 def test_too_few_texts_are_said_in_words(play):
