@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.finished import scored_run
 from tests.ui.conftest import Watch, serving, watched_page
+from workbench.playground import ExampleSet, save_examples
 from workbench.settings import Settings
 
 pytestmark = pytest.mark.browser
@@ -318,6 +319,95 @@ def test_a_link_to_nothing_says_so(page, server):
     expect(note(page)).to_contain_text("not on this machine")
     expect(page.locator("#playground-first input")).to_have_value("mini (bundled)")
     expect(page.locator("#playground-second input")).to_have_value("averaged")
+
+
+@pytest.fixture
+def page_of_two(page, server):
+    """A fresh page with two models chosen, so that what a reload does disturbs no other test."""
+    page.goto(f"{server.url}/?tab=playground")
+    expect(page.locator("#playground-first input")).not_to_have_value("")
+    choose(page, "second", "squeezed")
+    choose(page, "first", "averaged")
+    page.locator("#playground-texts textarea").fill("\n".join(TEXTS))
+    return page
+
+
+def kept(page):
+    """What the browser tab would come back to."""
+    return page.evaluate("JSON.parse(sessionStorage.getItem('workbench-playground'))")
+
+
+def heatmaps_of(page):
+    return page.locator("#playground-heatmaps .wb-heatmaps")
+
+
+@pytest.mark.usefixtures("navigates")
+def test_a_reload_comes_back_with_models_texts_view_and_answers(page_of_two):
+    page = page_of_two
+    page.locator("#playground-compare").click()
+    expect(heatmaps_of(page)).to_have_attribute("data-state", "ready", timeout=LONG)
+    go_to(page, "Search")
+    page.locator("#playground-k input").fill("2")
+    search(page, "reset <b>my</b> password")
+    page.reload()
+    results = page.locator("#playground-results .wb-look")
+    expect(results).to_have_attribute("data-query", "reset <b>my</b> password", timeout=LONG)
+    expect(results.locator("article").first.locator(".wb-hit")).to_have_count(2)
+    expect(page.locator("#playground-first input")).to_have_value("averaged")
+    expect(page.locator("#playground-second input")).to_have_value("squeezed")
+    expect(page.locator("#playground-texts textarea")).to_have_value("\n".join(TEXTS))
+    expect(page.locator("#playground-query textarea")).to_have_value("reset <b>my</b> password")
+    go_to(page, "All pairs")
+    expect(heatmaps_of(page)).to_have_attribute("data-state", "ready", timeout=LONG)
+    expect(heatmaps_of(page).locator(".js-plotly-plot")).to_have_count(2)
+    go_to(page, "Map")
+    expect(page.locator("#playground-map .wb-look")).to_have_attribute("data-state", "empty")  # it was not asked for
+    assert sorted(kept(page)["asked"]) == ["matrix", "search"]
+
+
+@pytest.mark.usefixtures("navigates")
+def test_a_reload_elsewhere_keeps_the_playground_and_a_link_wins(page_of_two, server, home):
+    page = page_of_two
+    page.locator("#playground-sample").click()
+    expect(page.locator("#playground-source-note .wb-notice")).to_contain_text("different texts from support_pairs.csv")
+    page.locator("#playground-compare").click()
+    expect(heatmaps_of(page)).to_have_attribute("data-state", "ready", timeout=LONG)
+    page.get_by_role("tab", name="Data", exact=True).click()
+    page.reload()
+    expect(page.locator("#data-file")).to_be_visible()
+    page.wait_for_timeout(300)
+    page.get_by_role("tab", name="Playground", exact=True).click()
+    expect(heatmaps_of(page)).to_have_attribute("data-state", "ready", timeout=LONG)
+    expect(page.locator("#playground-source-note .wb-notice")).to_contain_text("different texts from support_pairs.csv")
+    expect(page.locator("#playground-texts")).to_be_hidden()
+    page.locator("#playground-type").click()
+    expect(page.locator("#playground-texts textarea")).to_have_value("\n".join(TEXTS))
+    link = save_examples(ExampleSet("squeezed", "squeezed", texts=("one text", "another")), home)
+    page.goto(f"{server.url}/?tab=playground&set={link}")
+    expect(page.locator("#playground-texts textarea")).to_have_value("one text\nanother")
+    for which in ("first", "second"):
+        expect(page.locator(f"#playground-{which} input")).to_have_value("squeezed")
+    expect(heatmaps_of(page)).to_have_attribute("data-state", "ready", timeout=LONG)
+    expect(heatmaps_of(page).locator(".js-plotly-plot")).to_have_count(1)
+
+
+@pytest.mark.usefixtures("navigates")
+def test_one_model_twice_and_a_typed_one_stay_chosen(page_of_two):
+    page = page_of_two
+    choose(page, "second", "averaged")
+    for there_and_back in ("Data", "Playground"):
+        page.get_by_role("tab", name=there_and_back, exact=True).click()
+    page.wait_for_load_state("networkidle")
+    for which in ("first", "second"):
+        expect(page.locator(f"#playground-{which} input")).to_have_value("averaged")
+    page.locator("#playground-second input").fill("./no-such-model")
+    page.keyboard.press("Enter")
+    page.wait_for_function("JSON.parse(sessionStorage.getItem('workbench-playground'))?.second === './no-such-model'")
+    page.reload()
+    expect(page.locator("#playground-second input")).to_have_value("./no-such-model")
+    expect(page.locator("#playground-first input")).to_have_value("averaged")
+    page.locator("#playground-compare").click()
+    expect(note(page)).to_contain_text("no-such-model", timeout=LONG)
 
 
 def test_a_narrow_window_needs_no_scrolling_sideways(play):

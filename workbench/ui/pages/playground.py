@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from workbench.errors import InputError
+from workbench.errors import InputError, WorkbenchError
+from workbench.runs import is_run_id
 from workbench.ui.collection import NO_LABEL, SET_PREFIX, Collection, guess_columns, read_collection, read_columns
 from workbench.ui.components.heatmaps import create_heatmaps
 from workbench.ui.components.notice import create_notice, notice
 from workbench.ui.components.playground_panels import create_pair_reading, create_search_results, create_sizes, create_text_map
 from workbench.ui.context import Context
 from workbench.ui.feedback import sentence
+from workbench.ui.kept import KEPT_FIELDS, Kept, keep_script, read_kept
 from workbench.ui.pages import playground_views as views
 from workbench.ui.uploads import SAMPLE, SUFFIXES, store_upload, upload_name, upload_path
 from workbench.ui.waiting import Done, follow
@@ -49,18 +51,9 @@ PREVIEWED = 50
 SLOTS = 8
 """Questions at once; they wait for each other in the encoder process, and are told so."""
 
-OPEN_SCRIPT = """(view) => {
-  const ids = { matrix: "playground-compare", pair: "playground-pair-compare", search: "playground-search", map: "playground-draw", sizes: "playground-measure" };
-  if (!ids[view]) return;
-  let tries = 0;
-  const press = () => {
-    const button = document.getElementById(ids[view]);
-    if (button && button.offsetParent) button.click();
-    else if (++tries < 600) setTimeout(press, 100);
-  };
-  press();
-}"""
-"""Presses a view's button, once it is there."""
+OPENED_SCRIPT = "(view) => window.workbenchPlayground.opened(view)"
+SEEN_SCRIPT = "(view) => window.workbenchPlayground.seen(view)"
+"""See `static/js/playground_kept.js`."""
 
 LINK_SCRIPT = """async (name) => {
   if (!name) return ["", ""];
@@ -109,6 +102,7 @@ def create_playground_page(context: Context) -> dict[str, Any]:
     _create_texts(parts)
     _create_views(parts)
     # Held by the browser: the server forgets its sessions when it restarts.
+    parts["chosen"] = gr.Textbox(value="", visible=False)
     parts["source"] = gr.Textbox(value="", visible=False)
     parts["set"] = gr.Textbox(value="", visible=False)
     parts["go"] = gr.Textbox(value="", visible=False)
@@ -209,8 +203,9 @@ def choices_view(
     parts: dict[str, Any],
     first: str | None,
     second: str | None,
+    chosen: str | None = "",
     prefer: str | None = None,
-    wanted_set: str | None = None,
+    wanted: str | None = None,
 ) -> dict[Any, Any]:
     """Return the updates of the two lists of models.
 
@@ -219,25 +214,41 @@ def choices_view(
         parts: The page's components.
         first: What is chosen now.
         second: What is chosen now.
+        chosen: "yes" where somebody chose them; then also one model twice, or one that the list does not hold, stays.
         prefer: A run to compare with what it started from, whatever is chosen now.
-        wanted_set: Id of the example set that the address names; its models are taken as long as nothing is chosen.
+        wanted: What the page begins with, see `read_kept`; its models are taken as long as nothing is chosen.
     """
     choices = views.model_list(context)
     known = [model for _, model in choices]
     if prefer is not None:
-        first, second = prefer, f"base:{prefer}"
-    elif wanted_set and not first and not second and (saved := _saved(context, wanted_set)) is not None:
-        first, second = saved.first, saved.second
-        choices += [(model, model) for model in dict.fromkeys([first, second]) if model and model not in known]
-        known = [model for _, model in choices]
-    if first == second:
+        first, second, chosen = prefer, f"base:{prefer}", "yes"
+    elif wanted and not first and not second:
+        kept = read_kept(wanted)
+        if kept is not None and (kept.chosen or kept.asked):
+            first, second, chosen = kept.first, kept.second, kept.chosen
+        elif kept is None and (saved := _saved(context, wanted)) is not None:
+            first, second, chosen = saved.first, saved.second, "yes"
+            known += [model for model in (first, second) if model]  # a link is not changed silently where its run is gone
+    if first == second and not chosen:
         # A model beside itself says nothing; that is how the lists stand until there is a run to compare.
         first = second = None
-    if not first or first not in known:
+
+    def usable(model: str | None) -> bool:
+        typed = bool(chosen and model) and not is_run_id((model or "").removeprefix("base:"))
+        return typed or model in known
+
+    if not usable(first):
         first = known[0] if known else None
-    if not second or second not in known:
-        second = f"base:{first}" if f"base:{first}" in known else (known[1] if len(known) > 1 else first)
-    return {parts["first"]: gr.Dropdown(choices=choices, value=first), parts["second"]: gr.Dropdown(choices=choices, value=second)}
+    if not usable(second):
+        base = f"base:{first}"
+        second = base if base in known else next((model for model in known if model != first), first)
+    listed = {model for _, model in choices}
+    choices += [(model, model) for model in dict.fromkeys([first, second]) if model and model not in listed]
+    return {
+        parts["first"]: gr.Dropdown(choices=choices, value=first),
+        parts["second"]: gr.Dropdown(choices=choices, value=second),
+        parts["chosen"]: chosen or "",
+    }
 
 
 def _saved(context: Context, name: str) -> ExampleSet | None:
@@ -264,42 +275,58 @@ def start_encoder(context: Context, parts: dict[str, Any]) -> Iterator[dict[Any,
         yield {parts["status"]: notice(sentence(error), "error")}
 
 
-def open_set(context: Context, parts: dict[str, Any], name: str | None) -> dict[Any, Any]:
-    """Return the updates that show the example set of a link; nothing where the address names none."""
+def open_wanted(context: Context, parts: dict[str, Any], wanted: str | None) -> dict[Any, Any]:
+    """Return the updates that show what the page begins with: what was there before a reload, or the examples of a link."""
     from workbench.playground import available_methods, open_examples
 
     methods = available_methods()
     offered = [(label, method) for label, method in (("PCA", "pca"), ("UMAP", "umap")) if method in methods]
-    method = gr.Radio(choices=offered, visible=len(offered) > 1)
-    if not name:
-        return {parts["method"]: method}
+    layout: dict[str, Any] = {"choices": offered, "visible": len(offered) > 1}
+    if not wanted:
+        return {parts["method"]: gr.Radio(**layout)}
+    kept = read_kept(wanted)
+    if kept is not None:
+        method = kept.method if kept.method in methods else "pca"
+        return {parts["method"]: gr.Radio(**layout, value=method), **_kept_updates(context, parts, kept)}
     try:
-        saved = open_examples(name, context.home)
+        saved = open_examples(wanted, context.home)
     except InputError as error:
-        return {parts["method"]: method, parts["note"]: notice(sentence(error), "warning")}
+        return {parts["method"]: gr.Radio(**layout), parts["note"]: notice(sentence(error), "warning")}
     view = saved.view if saved.view in VIEWS else "matrix"
-    named = bool(saved.name) or len(saved.texts) > SHOWN_TYPED
     updates: dict[Any, Any] = {
-        parts["method"]: gr.Radio(
-            choices=offered, visible=len(offered) > 1, value=saved.method if saved.method in methods else "pca"
-        ),
-        parts["view"]: view,
+        parts["method"]: gr.Radio(**layout, value=saved.method if saved.method in methods else "pca"),
         parts["pair_first"]: saved.pair[0],
         parts["pair_second"]: saved.pair[1],
         parts["query"]: saved.query,
         parts["k"]: saved.k,
+        parts["view"]: view,
         parts["go"]: view,
         **_view_updates(parts, view),
     }
-    if named:
-        updates |= _source_updates(parts, f"{SET_PREFIX}{name}", Collection(saved.texts, saved.labels, saved.name))
-    else:
-        updates |= {parts["texts"]: "\n".join(saved.texts), parts["source"]: ""}
-    return updates
+    if saved.name or len(saved.texts) > SHOWN_TYPED:
+        return updates | _source_updates(parts, f"{SET_PREFIX}{wanted}", Collection(saved.texts, saved.labels, saved.name))
+    return updates | {parts["texts"]: "\n".join(saved.texts), parts["source"]: ""}
 
 
-def set_outputs(parts: dict[str, Any]) -> list[Any]:
-    """Return what `open_set` may change."""
+def _kept_updates(context: Context, parts: dict[str, Any], kept: Kept) -> dict[Any, Any]:
+    view = kept.view if kept.view in VIEWS else "matrix"
+    updates: dict[Any, Any] = {
+        **{parts[name]: getattr(kept, name) for name in ("texts", "pair_first", "pair_second", "query", "k")},
+        parts["view"]: view,
+        parts["go"]: view if view in kept.asked else "",
+        **_view_updates(parts, view),
+    }
+    if not kept.source:
+        return updates
+    try:
+        shown = _shown_source(context, parts, kept.source, kept.column, kept.label)
+    except WorkbenchError as error:
+        return updates | {parts["go"]: "", parts["source_note"]: notice(sentence(error), "warning")}
+    return updates | shown | {parts["texts"]: gr.Textbox(value=kept.texts, visible=False)}
+
+
+def wanted_outputs(parts: dict[str, Any]) -> list[Any]:
+    """Return what `open_wanted` may change."""
     names = ("method", "note", "view", "pair_first", "pair_second", "query", "k", "go", *_VIEW_PARTS, *_SOURCE_PARTS)
     return [parts[name] for name in names]
 
@@ -336,6 +363,31 @@ def _source_updates(
     }
 
 
+def _shown_source(
+    context: Context, parts: dict[str, Any], source: str, column: str | None = None, label: str | None = None
+) -> dict[Any, Any]:
+    """Return the updates that show the texts of a source.
+
+    Args:
+        context: The server's context.
+        parts: The page's components.
+        source: An uploaded file, or a link's example set.
+        column: The file's column with the texts; None to guess both.
+        label: The file's column with labels.
+
+    Raises:
+        WorkbenchError: If it is gone, or holds no texts.
+    """
+    if source.startswith(SET_PREFIX):
+        return _source_updates(parts, source, read_collection(context, "", source, None, None))
+    columns = read_columns(upload_path(source, context.home))
+    if not columns:
+        raise InputError(f"`{upload_name(source, context.home)}` has no columns.", field="data")
+    chosen = guess_columns(columns) if column is None else (column, label or NO_LABEL)
+    collection = read_collection(context, "", source, *chosen)
+    return _source_updates(parts, source, collection, list(columns), chosen)
+
+
 def _typed_updates(parts: dict[str, Any]) -> dict[Any, Any]:
     return {
         parts["source"]: "",
@@ -351,6 +403,7 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
     _wire_texts(context, parts)
     _Views(context, parts).wire()
     _wire_link(context, parts)
+    _wire_kept(parts)
 
 
 def _wire_texts(context: Context, parts: dict[str, Any]) -> None:
@@ -359,14 +412,9 @@ def _wire_texts(context: Context, parts: dict[str, Any]) -> None:
 
     def show(source: str, column: str | None = None, label: str | None = None) -> dict[Any, Any]:
         try:
-            columns = read_columns(upload_path(source, context.home))
-            if not columns:
-                raise InputError(f"`{upload_name(source, context.home)}` has no columns.", field="data")
-            chosen = guess_columns(columns) if column is None else (column, label or NO_LABEL)
-            collection = read_collection(context, "", source, *chosen)
+            return {**_shown_source(context, parts, source, column, label), parts["note"]: notice("")}
         except Exception as error:
             return {parts["note"]: notice(sentence(error), "warning" if isinstance(error, InputError) else "error")}
-        return {**_source_updates(parts, source, collection, list(columns), chosen), parts["note"]: notice("")}
 
     def on_file(path: str | None) -> dict[Any, Any]:
         if not path:
@@ -381,12 +429,16 @@ def _wire_texts(context: Context, parts: dict[str, Any]) -> None:
         return show(source, column, label) if source and not source.startswith(SET_PREFIX) else {parts["note"]: notice("")}
 
     chosen = [parts["source"], parts["column"], parts["label"]]
-    parts["file"].change(on_file, [parts["file"]], outputs, **quiet)
-    parts["sample"].click(lambda: show(SAMPLE), None, outputs, **quiet)
-    parts["type"].click(lambda: {**_typed_updates(parts), parts["file"]: None}, None, [*outputs[:-1], parts["file"]], **quiet)
-    # `input` is the user's doing alone; `change` would also answer to what `show` sets.
-    parts["column"].input(on_column, chosen, outputs, **quiet)
-    parts["label"].input(on_column, chosen, outputs, **quiet)
+    shown = [
+        parts["file"].change(on_file, [parts["file"]], outputs, **quiet),
+        parts["sample"].click(lambda: show(SAMPLE), None, outputs, **quiet),
+        parts["type"].click(lambda: {**_typed_updates(parts), parts["file"]: None}, None, [*outputs[:-1], parts["file"]], **quiet),
+        # `input` is the user's doing alone; `change` would also answer to what `show` sets.
+        parts["column"].input(on_column, chosen, outputs, **quiet),
+        parts["label"].input(on_column, chosen, outputs, **quiet),
+    ]
+    for event in shown:
+        event.then(None, [parts[name] for name in KEPT_FIELDS], None, js=keep_script(), api_visibility="private")
 
 
 class _Views:
@@ -421,10 +473,10 @@ class _Views:
         parts["view"].change(self.on_view, [parts["view"]], [*shown, note], **quiet)
         for panel in (parts["results"], parts["map"]):
             panel.more(self.on_more, None, [parts["query"], parts["view"], *shown], **quiet).then(
-                None, None, None, js=f'() => ({OPEN_SCRIPT})("search")', api_visibility="private"
+                None, None, None, js='() => window.workbenchPlayground.press("search")', api_visibility="private"
             )
         parts["heatmaps"].pair(self.on_read_pair, None, [*pair, parts["view"], *shown], **quiet).then(
-            None, None, None, js=f'() => ({OPEN_SCRIPT})("pair")', api_visibility="private"
+            None, None, None, js='() => window.workbenchPlayground.press("pair")', api_visibility="private"
         )
 
     def answer(
@@ -526,6 +578,23 @@ class _Views:
         parts = self.parts
         pair = {parts["pair_first"]: str(event.first), parts["pair_second"]: str(event.second)}
         return {**pair, parts["view"]: "pair", **_view_updates(parts, "pair")}
+
+
+def _wire_kept(parts: dict[str, Any]) -> None:
+    """Keep what is shown whenever that changes; all of it happens in the browser."""
+    kept: dict[str, Any] = {"fn": None, "inputs": [parts[name] for name in KEPT_FIELDS], "api_visibility": "private"}
+    for name in ("first", "second"):
+        # `input` is the user's doing alone; `change` also answers to what the page sets by itself.
+        parts[name].input(lambda: "yes", None, [parts["chosen"]], api_visibility="private", show_progress="hidden").then(
+            **kept, js=keep_script()
+        )
+    for name in ("first", "second", "view", "texts", "pair_first", "pair_second", "query", "k", "method"):
+        parts[name].change(**kept, js=keep_script())
+    asks = {"compare": "matrix", "pair_compare": "pair", "search": "search", "draw": "map", "measure": "sizes"}
+    for button, view in asks.items():
+        parts[button].click(**kept, js=keep_script(view))
+    parts["query"].submit(**kept, js=keep_script("search"))
+    parts["view"].change(None, [parts["view"]], None, js=SEEN_SCRIPT, api_visibility="private")
 
 
 def _wire_link(context: Context, parts: dict[str, Any]) -> None:
