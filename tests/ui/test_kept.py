@@ -9,7 +9,7 @@ from workbench.playground import ExampleSet, save_examples
 from workbench.settings import Settings
 from workbench.ui.context import Context
 from workbench.ui.kept import KEPT_FIELDS, Kept, keep_script, read_kept
-from workbench.ui.pages import playground
+from workbench.ui.pages import playground_updates as updates_of
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def context(home):
 def models(monkeypatch):
     """The models of the list."""
     known = ["run", "base:run", "mini", "other"]
-    monkeypatch.setattr(playground.views, "model_list", lambda context: [(model.title(), model) for model in known])
+    monkeypatch.setattr(updates_of.views, "model_list", lambda context: [(model.title(), model) for model in known])
     return known
 
 
@@ -34,7 +34,7 @@ class Parts(dict):
 
 
 def pick(context, *args, **options):
-    updates = playground.choices_view(context, Parts(), *args, **options)
+    updates = updates_of.choices_view(context, Parts(), *args, **options)
     return updates["first"].value, updates["second"].value, updates["chosen"]
 
 
@@ -84,17 +84,17 @@ def test_a_link_s_models_stay_even_the_same_twice_or_gone(context, models):
 
 def test_a_file_that_is_gone_leaves_the_typed_texts(context):
     kept = {"view": "map", "texts": "a\nb", "source": "0" * 32, "column": "text", "asked": ["map"]}
-    updates = playground.open_wanted(context, Parts(), json.dumps(kept))
+    updates = updates_of.open_wanted(context, Parts(), json.dumps(kept))
     assert updates["view"] == "map" and updates["texts"] == "a\nb" and updates["go"] == ""
     assert "gone from the server" in updates["source_note"].value["text"]
 
 
 def test_the_open_view_is_asked_again_where_it_had_an_answer(context):
-    updates = playground.open_wanted(context, Parts(), json.dumps({"view": "search", "asked": ["search"], "query": "x", "k": 4}))
+    updates = updates_of.open_wanted(context, Parts(), json.dumps({"view": "search", "asked": ["search"], "query": "x", "k": 4}))
     assert (updates["go"], updates["query"], updates["k"]) == ("search", "x", 4)
-    updates = playground.open_wanted(context, Parts(), json.dumps({"view": "search", "asked": ["matrix"]}))
+    updates = updates_of.open_wanted(context, Parts(), json.dumps({"view": "search", "asked": ["matrix"]}))
     assert updates["go"] == ""
-    updates = playground.open_wanted(context, Parts(), json.dumps({"view": "nonsense", "source": "sample", "column": "sentence1"}))
+    updates = updates_of.open_wanted(context, Parts(), json.dumps({"view": "nonsense", "source": "sample", "column": "sentence1"}))
     assert updates["view"] == "matrix" and updates["source"] == "sample"
 
 

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from tests.finished import scored_run
 from tests.ui.conftest import Watch, serving, watched_page
 from workbench.playground import ExampleSet, save_examples
+from workbench.runs import delete_run
 from workbench.settings import Settings
 
 pytestmark = pytest.mark.browser
@@ -233,13 +234,14 @@ def test_sizes_follow_the_slider(play):
     expect(first.locator(".wb-size-line")).to_contain_text("2 bytes a vector")
 
 
-@pytest.fixture(scope="module")
-def finished(home, tmp_path_factory, sentences):
-    """A run in the history whose model is the squeezed one, started from the averaged one."""
-    run = scored_run(home, tmp_path_factory.mktemp("run"), sentences)
+@pytest.fixture
+def finished(home, tmp_path, sentences):
+    """A run in the history whose model is the squeezed one, started from the averaged one; gone when the test ends."""
+    run = scored_run(home, tmp_path, sentences)
     for name, model in (("model", "squeezed"), ("base", "averaged")):
         (run.folder / name).symlink_to((home / "models" / model).resolve())
-    return run
+    yield run
+    delete_run(run.run_id, home)
 
 
 def test_sizes_of_a_run_show_its_metric_on_its_test_rows(play, home, finished):
@@ -272,6 +274,9 @@ def test_sizes_of_a_run_show_its_metric_on_its_test_rows(play, home, finished):
     line = sizes.locator("article").first.locator(".wb-size-line")
     before = finished.verdict["before"]
     expect(line).to_contain_text(f"The base's full vectors have {before:.3f}.")
+    play.set_viewport_size({"width": 390, "height": 844})
+    table = sizes.locator(".wb-scroll").first
+    assert table.evaluate("box => box.scrollWidth <= box.clientWidth"), "all precisions of a size are seen beside each other"
     sizes.get_by_label(re.compile("^binary")).check()
     expect(line).to_contain_text("MB for a million texts. Rank correlation with the scores: ")
     expect(line).to_contain_text(f"against the full vectors' {expected['model'].sizes[0].value:.3f}".replace("-", "−"))

@@ -17,15 +17,8 @@ from workbench.ui.draft import load_draft
 from workbench.ui.feedback import guarded
 from workbench.ui.pages.build import connect_build_page, create_build_page
 from workbench.ui.pages.data import create_data_page, describe_current
-from workbench.ui.pages.playground import (
-    OPENED_SCRIPT,
-    SEEN_SCRIPT,
-    choices_view,
-    create_playground_page,
-    open_wanted,
-    start_encoder,
-    wanted_outputs,
-)
+from workbench.ui.pages.playground import OPENED_SCRIPT, SEEN_SCRIPT, create_playground_page, start_encoder
+from workbench.ui.pages.playground_updates import choices_view, open_wanted, wanted_outputs
 from workbench.ui.pages.runs import create_runs_page, list_outputs, list_view
 from workbench.ui.pages.train import create_train_page, describe_draft, fill_form
 from workbench.ui.present import find_dataset, find_problem, flow_steps, next_action

@@ -24,11 +24,11 @@ function renderEmpty() {
   make("p", "", box, "A vector database pays for every number of every vector. Press Measure: the vectors are cut short and rounded. For a run, and for what it started from, you see how good they still are on the run's own test rows; for any other model, how far they agree with the full vectors of your texts, of which thirty or more give a fair picture.");
 }
 
-// What a cell of the table says of a size, beside its bytes.
+// What a cell of the table says of a size, beside its bytes: two parts, one below the other where there is no room.
 function cellWords(panel, size) {
-  if (panel.measure === "agreement") return `${size.spearman.toFixed(3)} / ${percent(size.neighbours)}`;
+  if (panel.measure === "agreement") return [`${size.spearman.toFixed(3)} / `, percent(size.neighbours)];
   const full = panel.sizes[0];
-  return size === full ? plain(size.value) : `${plain(size.value)} (${signed(size.value - full.value)})`;
+  return [`${plain(size.value)} `, size === full ? "" : `(${signed(size.value - full.value)})`];
 }
 
 function captionWords(panel) {
@@ -110,7 +110,8 @@ function render() {
       for (const precision of value.precisions) {
         const size = panel.sizes.find((each) => each.width === width && each.precision === precision);
         const cell = make("td", "", row);
-        make("span", "", cell, cellWords(panel, size));
+        const [value, beside] = cellWords(panel, size);
+        make("span", "wb-size-beside", make("span", "", cell, value), beside);
         make("span", "wb-subdued", cell, `${count(size.bytes)} B`);
         cells.set(`${step} ${precision}`, cell);
       }
