@@ -33,9 +33,11 @@ class Parts(dict):
         return name
 
 
-def pick(context, *args, **options):
-    updates = updates_of.choices_view(context, Parts(), *args, **options)
-    return updates["first"].value, updates["second"].value, updates["chosen"]
+def pick(context, first, second, chosen="", **options):
+    """The models and the mark that the page has afterwards."""
+    updates = updates_of.choices_view(context, Parts(), first, second, chosen, **options)
+    before = {"first": first, "second": second, "chosen": chosen}
+    return tuple(updates[name].constructor_args.get("value", value) for name, value in before.items())
 
 
 def test_what_was_kept_is_read():
@@ -55,6 +57,14 @@ def test_models_are_a_run_beside_its_base_until_somebody_chooses(context, models
     assert pick(context, "mini", "mini") == ("run", "base:run", ""), "how the lists stood before there was a run"
     assert pick(context, "mini", "mini", "yes") == ("mini", "mini", "yes")
     assert pick(context, "mini", "other", "", prefer="run") == ("run", "base:run", "yes")
+
+
+def test_what_stays_is_not_set_anew(context, models):
+    updates = updates_of.choices_view(context, Parts(), "mini", "gone", "yes")
+    assert all("value" not in updates[name].constructor_args for name in updates), "a choice made meanwhile is not undone"
+    assert len(updates["first"].constructor_args["choices"]) == 5
+    updates = updates_of.choices_view(context, Parts(), "mini", "gone", "")
+    assert [name for name in updates if "value" in updates[name].constructor_args] == ["second"]
 
 
 def test_what_is_typed_stays_and_what_is_gone_goes(context, models):

@@ -17,7 +17,7 @@ from workbench.ui.draft import load_draft
 from workbench.ui.feedback import guarded
 from workbench.ui.pages.build import connect_build_page, create_build_page
 from workbench.ui.pages.data import create_data_page, describe_current
-from workbench.ui.pages.playground import OPENED_SCRIPT, SEEN_SCRIPT, create_playground_page, start_encoder
+from workbench.ui.pages.playground import SEEN_SCRIPT, create_playground_page, opened_inputs, opened_script, start_encoder
 from workbench.ui.pages.playground_updates import choices_view, open_wanted, wanted_outputs
 from workbench.ui.pages.runs import create_runs_page, list_outputs, list_view
 from workbench.ui.pages.train import create_train_page, describe_draft, fill_form
@@ -88,12 +88,11 @@ class _Page:
         blocks.load(guarded(self.on_data), None, data, **quiet)
         fill_form(self.context, self.train, blocks.load, forget=False)
         blocks.load(guarded(self.on_runs), None, [*listed, timer], **quiet)
-        # What is wanted are models only where none are chosen yet.
-        models_js = "(first, second, chosen) => [first, second, chosen, first || second ? '' : window.workbenchPlayground.wanted]"
+        models_js = "(first, second, chosen) => [first, second, chosen, window.workbenchPlayground.wanted]"
         # What was kept or a link names comes after its models, for they are asked at once.
         blocks.load(guarded(self.on_models), [*models, wanted], models, js=models_js, **quiet).then(
             self.on_wanted, [wanted], wanted_outputs(self.playground), js="() => window.workbenchPlayground.wanted", **quiet
-        ).then(None, [self.playground["go"]], None, js=OPENED_SCRIPT, api_visibility="private")
+        ).then(None, opened_inputs(self.playground), None, js=opened_script(), api_visibility="private")
 
         for name, tab in by_name.items():
             tab.select(None, None, None, js=_remember_tab(name), api_visibility="private")
@@ -104,7 +103,9 @@ class _Page:
         # Only the sentence: loading the form again could overwrite what the user has just begun to type.
         by_name["train"].select(guarded(self.on_plan), None, plan, **quiet)
         by_name["runs"].select(guarded(self.on_runs), None, [*listed, timer], **quiet)
-        by_name["playground"].select(guarded(self.on_models), [*models, wanted], models, js=models_js, **quiet)
+        again_js = "(first, second, chosen) => [first, second, chosen, window.workbenchPlayground.open]"
+        opened = gr.Checkbox(visible=False)
+        by_name["playground"].select(guarded(self.on_models_again), [*models, opened], models, js=again_js, **quiet)
         by_name["playground"].select(self.on_playground, None, [self.playground["status"]], **quiet)
         by_name["playground"].select(None, [self.playground["view"]], None, js=SEEN_SCRIPT, api_visibility="private")
 
@@ -161,6 +162,10 @@ class _Page:
     def on_models(self, first: str | None, second: str | None, chosen: str | None, wanted: str | None) -> dict[Any, Any]:
         """Show the models to choose from."""
         return choices_view(self.context, self.playground, first, second, chosen, wanted=wanted)
+
+    def on_models_again(self, first: str | None, second: str | None, chosen: str | None, opened: bool) -> Any:
+        """Show the models there are by now. A page that is still opening gets them anyway; what is chosen meanwhile must stay."""
+        return choices_view(self.context, self.playground, first, second, chosen) if opened else [gr.skip()] * 3
 
     def on_wanted(self, wanted: str | None) -> dict[Any, Any]:
         """Show what was there before a reload, or the examples of a link."""

@@ -45,7 +45,6 @@ HEADERS = ("Sentence", "Other sentence", "First model", "Second model", "Differe
 SLOTS = 8
 """Questions at once; they wait for each other in the encoder process, and are told so."""
 
-OPENED_SCRIPT = "(view) => window.workbenchPlayground.opened(view)"
 SEEN_SCRIPT = "(view) => window.workbenchPlayground.seen(view)"
 """See `static/js/playground_kept.js`."""
 
@@ -403,6 +402,16 @@ def _wire_kept(parts: dict[str, Any]) -> None:
         parts[button].click(**kept, js=keep_script(view))
     parts["query"].submit(**kept, js=keep_script("search"))
     parts["view"].change(None, [parts["view"]], None, js=SEEN_SCRIPT, api_visibility="private")
+
+
+def opened_inputs(parts: dict[str, Any]) -> list[Any]:
+    """Return what `opened_script` is handed."""
+    return [parts[name] for name in ("go", *KEPT_FIELDS)]
+
+
+def opened_script() -> str:
+    """Return what is to be done once everything is shown that was wanted: ask for the open view, and keep things from now on."""
+    return f"(view, ...values) => {{ window.workbenchPlayground.opened(view); ({keep_script()})(...values); }}"
 
 
 def _wire_link(context: Context, parts: dict[str, Any]) -> None:

@@ -55,6 +55,7 @@ def choices_view(
         prefer: A run to compare with what it started from, whatever is chosen now.
         wanted: What the page begins with, see `read_kept`; its models are taken as long as nothing is chosen.
     """
+    before = {"first": first, "second": second, "chosen": chosen}
     choices = views.model_list(context)
     known = [model for _, model in choices]
     if prefer is not None:
@@ -81,10 +82,13 @@ def choices_view(
         second = base if base in known else next((model for model in known if model != first), first)
     listed = {model for _, model in choices}
     choices += [(model, model) for model in dict.fromkeys([first, second]) if model and model not in listed]
+    now = {"first": first, "second": second, "chosen": chosen or ""}
+    # What stays is not set anew: by the time this arrives, somebody may have chosen another one.
+    changed: dict[str, dict[str, Any]] = {name: {"value": value} for name, value in now.items() if value != before[name]}
     return {
-        parts["first"]: gr.Dropdown(choices=choices, value=first),
-        parts["second"]: gr.Dropdown(choices=choices, value=second),
-        parts["chosen"]: chosen or "",
+        parts["first"]: gr.Dropdown(choices=choices, **changed.get("first", {})),
+        parts["second"]: gr.Dropdown(choices=choices, **changed.get("second", {})),
+        parts["chosen"]: gr.Textbox(**changed.get("chosen", {})),
     }
 
 

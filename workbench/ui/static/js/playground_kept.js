@@ -15,14 +15,16 @@
   const asked = new Set(kept ? kept.asked : []);
   const again = new Set(asked);
   const pending = new Set();
-  let open = false; // until what was kept is shown again, what is shown is not to be kept
 
   const page = {
+    // Until what was kept is shown again, what is shown is not to be kept.
+    open: false,
+
     // What to begin with: what was kept, the id of a link's examples, or nothing.
     wanted: kept ? JSON.stringify(kept) : linked(),
 
     keep(names, values, view) {
-      if (!open) return;
+      if (!page.open) return;
       if (view) {
         asked.add(view);
         again.delete(view);
@@ -55,14 +57,14 @@
 
     // What was wanted is shown; `view` is to be answered at once.
     opened(view) {
-      open = true;
+      page.open = true;
       if (view) again.add(view);
       page.seen(view);
     },
 
     // A view came into sight.
     seen(view) {
-      if (open && again.has(view)) page.press(view);
+      if (page.open && again.has(view)) page.press(view);
     },
   };
   window.workbenchPlayground = page;
