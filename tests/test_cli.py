@@ -86,6 +86,21 @@ def test_the_whole_way(run: Run, data: Path, tiny_bert: Path, home: Path, tmp_pa
     run("encode", run_id, data, "--column", "sentence1", "--output", tmp_path / "c.npy")
     assert np.load(tmp_path / "c.npy").shape == (100, 16)
 
+    code, sizes, said = run("sizes", run_id)
+    assert code == 0 and sizes["metric"] == "spearman_cosine" and sizes["rows"] == 50
+    assert (sizes["sizes"][0]["value"], sizes["base"]) == (trained["verdict"]["after"], trained["verdict"]["before"])
+    assert [(size["width"], size["precision"], size["bytes"]) for size in sizes["sizes"][:4]] == [
+        (16, "float32", 64),
+        (16, "int8", 16),
+        (16, "binary", 2),
+        (8, "float32", 32),
+    ]
+    assert "on 50 test rows of the run" in said and f"the base's full vectors have {sizes['base']:.4f}" in said
+    assert run("sizes", f"base:{run_id}")[1]["sizes"][0]["value"] == trained["verdict"]["before"]
+    code, sizes, _ = run("sizes", run_id, "--data", data)
+    assert code == 0 and sizes["rows"] == 100 and sizes["base"] is None
+    assert sizes["sizes"][0]["value"] == pytest.approx(measured["metrics"]["spearman_cosine"], abs=1e-4)
+
     code, script, _ = run("script", run_id, "--data", tmp_path / "parts")
     assert code == 0
     compile(script["program"], "program.py", "exec")
@@ -118,6 +133,9 @@ def test_search(run: Run, data: Path, tiny_bert: Path, tmp_path: Path, capsys: p
         (["search", "BASE", "DATA", "pay", "--k", "0"], "`--k` must be a whole number from 1"),
         (["search", "BASE", "DATA", " "], "query is empty"),
         (["search", "BASE", "DATA", "pay", "--column", "nothing"], "has no column 'nothing'"),
+        (["sizes", "BASE"], "needs `--data DATA`"),
+        (["sizes", "20200101-000000-aaaa"], "There is no run 20200101-000000-aaaa"),
+        (["sizes", "scratch", "--data", "DATA"], "no weights before it is trained"),
         (["train"], "needs DATA"),
         (["train", "DATA"], "needs `--base"),
         (["train", "DATA", "--base", "./nowhere"], "no base model './nowhere'"),

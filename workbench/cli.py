@@ -30,7 +30,7 @@ from workbench.settings import home_folder
 
 if TYPE_CHECKING:
     from workbench.data import StoredDataset
-    from workbench.evaluation import Evaluation
+    from workbench.evaluation import Evaluation, Evaluator
     from workbench.models import SentenceTransformer
     from workbench.playground import DryPass
     from workbench.runs import Run
@@ -178,6 +178,11 @@ def build_parser() -> argparse.ArgumentParser:
     search.add_argument("query", metavar="QUERY")
     search.add_argument("--column", help="the column of a CSV, TSV or JSONL file that holds the texts")
     search.add_argument("--k", type=int, default=10, metavar="N", help="how many texts to show (10)")
+
+    sizes = command("sizes", _sizes, "measure what shorter and coarser vectors cost a model")
+    sizes.add_argument("model", metavar="MODEL", help="also base:RUN_ID, what a run started from")
+    sizes.add_argument("--data", metavar="DATA", help="rows to measure on (else the test rows of the model's run)")
+    _add_data_options(sizes)
 
     check = command("check", _check, "read a data file and report what it holds")
     check.add_argument("data", metavar="DATA")
@@ -478,13 +483,10 @@ def _dataset(options: argparse.Namespace) -> StoredDataset:
 def _evaluate(options: argparse.Namespace) -> Answer:
     stored = _dataset(options)
     from workbench.data import components
-    from workbench.evaluation import build_evaluator, compute_verdict
+    from workbench.evaluation import compute_verdict
     from workbench.recipe import KINDS
 
-    kind = KINDS[stored.kind]
-    table = stored.table()
-    labels = None if kind.label is None else list(table[kind.label])
-    evaluator = build_evaluator(stored.kind, [list(table[role]) for role in kind.texts], labels)
+    evaluator = _evaluator_of(stored)
 
     def measure(name: str) -> Evaluation:
         model = _load(name, options.home_folder)
@@ -494,12 +496,21 @@ def _evaluate(options: argparse.Namespace) -> Answer:
     answer: dict[str, Any] = {"metrics": dict(after.metrics), "primary_metric": after.primary_metric, "rows": after.rows}
     if options.against:
         before = measure(options.against)
-        verdict = compute_verdict(before, after, components(table, list(kind.texts)))
+        verdict = compute_verdict(before, after, components(stored.table(), list(KINDS[stored.kind].texts)))
         answer |= {"against": dict(before.metrics), "verdict": verdict.to_dict()}
         _say(verdict.sentence)
     if not options.json:
         _print_table(["metric", options.model, *([options.against] if options.against else [])], _metric_rows(answer))
     return 0, answer
+
+
+def _evaluator_of(stored: StoredDataset) -> Evaluator:
+    from workbench.evaluation import build_evaluator
+    from workbench.recipe import KINDS
+
+    kind, table = KINDS[stored.kind], stored.table()
+    labels = None if kind.label is None else list(table[kind.label])
+    return build_evaluator(stored.kind, [list(table[role]) for role in kind.texts], labels)
 
 
 def _metric_rows(answer: Mapping[str, Any]) -> list[list[str]]:
@@ -568,6 +579,39 @@ def _search(options: argparse.Namespace) -> Answer:
         _print_table(["", "cosine", "text"], [[str(hit.rank), f"{hit.score:.3f}", hit.text] for hit in hits])
     results = [{"rank": hit.rank, "score": round(hit.score, 6), "text": hit.text} for hit in hits]
     return 0, {"query": options.query, "rows": len(texts), "results": results}
+
+
+def _sizes(options: argparse.Namespace) -> Answer:
+    from workbench.evaluation import ENCODE_BATCH, METRIC_WORDS, build_evaluator
+    from workbench.playground import HeldOut, find_held_out, measure_quality, resolve_encoder
+    from workbench.runs import read_test_part
+
+    home = options.home_folder
+    if options.data is not None:
+        held_out = HeldOut(None, options.data)
+        evaluator = _evaluator_of(_dataset(options))
+    else:
+        held_out = find_held_out(options.model, home)
+        if held_out.folder is None:
+            raise InputError(f"`sizes {options.model}` needs `--data DATA`, rows to measure on: {held_out.words}.", field="data")
+        part = read_test_part(held_out.folder)
+        evaluator = build_evaluator(part.kind, part.columns, part.labels)
+    model = _load(resolve_encoder(options.model, home), home)
+    model.max_seq_length = held_out.max_seq_length or model.max_seq_length
+    quality = measure_quality(
+        evaluator, lambda texts: model.encode(texts, batch_size=ENCODE_BATCH, show_progress_bar=sys.stderr.isatty())
+    )
+    words = METRIC_WORDS.get(quality.metric, quality.metric)
+    base = "" if held_out.base is None else f"; the base's full vectors have {held_out.base:.4f}"
+    _say(f"{words[:1].upper()}{words[1:]} on {quality.rows:,} test rows of {held_out.words}{base}. {held_out.remark}".strip())
+    if not options.json:
+        full = quality.sizes[0].value
+        rows = [
+            [str(size.width), size.precision, str(size.bytes), f"{size.value:.4f}", f"{size.value - full:+.4f}"]
+            for size in quality.sizes
+        ]
+        _print_table(["numbers", "precision", "bytes (MB a million)", quality.metric, "change"], rows)
+    return 0, {**quality.to_dict(), "base": held_out.base}
 
 
 def _check(options: argparse.Namespace) -> Answer:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.evaluation import Calibration, Details, calibrate, distribution, read_calibration, reliability
+from workbench.evaluation.calibration import match_class, read_reason, why_no_threshold
 
 
 def details(cosines: list[float], groups: list[int], targets: list[float] | None = None) -> Details:
@@ -35,6 +36,38 @@ def test_there_is_no_threshold_for_classes_or_for_one_side_only() -> None:
     assert calibrate("labelled_pairs", only, TEST, 2, 5) is None
 
 
+CLASSES = ("contradiction", "Entailment", "neutral")
+NLI = {side: details([0.9, 0.8, 0.3, 0.2, 0.85], [1, 1, 0, 2, second]) for side, second in (("base", 2), ("tuned", 1))}
+
+
+def test_a_class_that_says_match_has_a_threshold() -> None:
+    test = {side: details([0.95, 0.6, 0.1, 0.7], [1, 0, 2, 1]) for side in NLI}
+    found = calibrate("class_pairs", NLI, test, 5, 4, CLASSES)
+    assert found is not None and found.match == "class Entailment"
+    assert found.no_match == "any other class (contradiction, neutral)"
+    assert found.tuned.value == pytest.approx(0.55), "half-way between the lowest of the class, 0.8, and the next, 0.3"
+    tuned = found.tuned
+    assert (tuned.true_positives, tuned.false_positives, tuned.false_negatives, tuned.true_negatives) == (2, 1, 0, 1)
+    assert found.base.value < 0.85, "a pair of another class between the two does not move it above them"
+    assert why_no_threshold("class_pairs", NLI, CLASSES) == ""
+
+
+@pytest.mark.parametrize(
+    "classes", [("near", "far", "other"), ("yes", "no", "perhaps"), ("0", "1", "2"), ("same", "duplicate", "other"), ("same",), ()]
+)
+def test_where_no_class_or_several_say_match_the_reason_is_said(classes) -> None:
+    assert match_class(classes) is None and calibrate("class_pairs", NLI, NLI, 5, 5, classes) is None
+    assert f"none of the classes {', '.join(classes)} says" in why_no_threshold("class_pairs", NLI, classes)
+
+
+def test_other_reasons_for_no_threshold() -> None:
+    assert "no validation part" in why_no_threshold("scored_pairs", None)
+    one_sided = {side: details([0.1, 0.2], [0, 2]) for side in NLI}
+    assert "both matches and others" in why_no_threshold("class_pairs", one_sided, CLASSES)
+    assert calibrate("class_pairs", one_sided, NLI, 2, 5, CLASSES) is None
+    assert why_no_threshold("labelled_pairs", VALIDATION) == ""
+
+
 def test_it_is_read_back_from_a_run(tmp_path) -> None:
     assert read_calibration(tmp_path) is None
     found = calibrate("scored_pairs", VALIDATION, TEST, 4, 5)
@@ -42,8 +75,9 @@ def test_it_is_read_back_from_a_run(tmp_path) -> None:
     path.parent.mkdir()
     path.write_text(json.dumps({"threshold": found.to_dict()}))
     assert read_calibration(tmp_path) == found and isinstance(found, Calibration)
-    path.write_text(json.dumps({"threshold": None}))
-    assert read_calibration(tmp_path) is None
+    assert read_reason(tmp_path) == ""
+    path.write_text(json.dumps({"threshold": None, "no_threshold": "nothing tells it"}))
+    assert read_calibration(tmp_path) is None and read_reason(tmp_path) == "nothing tells it"
     path.write_text("{")
     assert read_calibration(tmp_path) is None
 

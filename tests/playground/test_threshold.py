@@ -41,3 +41,10 @@ def test_where_nothing_tells_it_the_reason_is_said(home, add_run, written):
 def test_a_model_without_a_run_has_none(home):
     assert "belongs to no run" in find_threshold("someone/model", home).source
     assert "There is no run" in find_threshold("20260101-000000-aaaa", home).source
+
+
+def test_the_run_s_own_reason_is_said(home, add_run):
+    run_id = calibrated(add_run("completed"), home, None)
+    path = run_folder(run_id, home) / "evaluations" / "calibration.json"
+    path.write_text(json.dumps({"threshold": None, "no_threshold": "none of the classes a, b says match"}))
+    assert find_threshold(run_id, home).source == "is not known: none of the classes a, b says match."

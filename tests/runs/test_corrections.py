@@ -145,7 +145,7 @@ def test_nothing_to_retrain_with(run, home):
 @pytest.mark.parametrize("kind", ["labelled_pairs", "class_pairs", "pairs", "triplets"])
 def test_every_kind_has_a_table(kind, home, tmp_path, sentences):
     roles = KINDS[kind].roles
-    labels = {"labelled_pairs": ("0", "1"), "class_pairs": ("same", "other", "near")}.get(kind, ())
+    labels = {"labelled_pairs": ("0", "1"), "class_pairs": ("near", "other", "far")}.get(kind, ())
     rows = []
     for index in range(180):
         texts = [f"{sentences[index]} {role} {index}" for role in KINDS[kind].texts]
@@ -171,13 +171,27 @@ def test_every_kind_has_a_table(kind, home, tmp_path, sentences):
     if kind == "class_pairs":
         assert row["tuned"]["predicted"] in labels
         place = list(parts.test["sentence1"]).index(row["sentence1"])
-        assert parts.classes[parts.test["label"][place]] == "same"
+        assert parts.classes[parts.test["label"][place]] == "near"
     found = read_outcome(run.run_id, home)
     assert (found["calibration"]["threshold"] is None) == (kind == "class_pairs")
+    reason = found["calibration"]["no_threshold"]
+    assert ("none of the classes far, near, other" in reason) if kind == "class_pairs" else reason == ""
     names = [group["name"] for group in found["calibration"]["distribution"]["groups"]]
     assert len(names) == (3 if kind == "class_pairs" else 2)
     counts = [sum(group["tuned"]) for group in found["calibration"]["distribution"]["groups"]]
     assert sum(counts) == len(table.rows) * (2 if kind in {"pairs", "triplets"} else 1)
+
+
+def test_classes_of_which_one_says_match_have_a_threshold(home, tmp_path, sentences):
+    labels = ("entailment", "neutral", "contradiction")
+    rows = [
+        (f"{text} first {i}", f"{text if i % 3 == 0 else i} second {i}", labels[i % 3]) for i, text in enumerate(sentences[:180])
+    ]
+    path = write_rows(tmp_path / "nli.csv", ("sentence1", "sentence2", "label"), rows)
+    run = finish(Recipe("scratch", str(path), training=TRAINING), home)
+    threshold = read_outcome(run.run_id, home)["calibration"]["threshold"]
+    assert threshold["match"] == "class entailment" and threshold["no_match"] == "any other class (contradiction, neutral)"
+    assert threshold["tuned"]["accuracy"] > 0.9, "only pairs of this class share their words"
 
 
 def test_a_run_that_measured_nothing_says_so(home, add_run):

@@ -5,7 +5,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.finished import scored_run
 from tests.ui.conftest import Watch, serving, watched_page
+from workbench.playground import ExampleSet, save_examples
+from workbench.runs import delete_run
 from workbench.settings import Settings
 
 pytestmark = pytest.mark.browser
@@ -63,7 +66,7 @@ def play(opened):
 
 def choose(page, which, model):
     page.locator(f"#playground-{which} input").click()
-    page.get_by_role("option", name=model).click()
+    page.get_by_role("option", name=model, exact=True).click()
     expect(page.locator(f"#playground-{which} input")).to_have_value(model)
     expect(page.get_by_role("option")).to_have_count(0)  # the list fades out, and the other one has the same names
 
@@ -231,6 +234,60 @@ def test_sizes_follow_the_slider(play):
     expect(first.locator(".wb-size-line")).to_contain_text("2 bytes a vector")
 
 
+@pytest.fixture
+def finished(home, tmp_path, sentences):
+    """A run in the history whose model is the squeezed one, started from the averaged one; gone when the test ends."""
+    run = scored_run(home, tmp_path, sentences)
+    for name, model in (("model", "squeezed"), ("base", "averaged")):
+        (run.folder / name).symlink_to((home / "models" / model).resolve())
+    yield run
+    delete_run(run.run_id, home)
+
+
+def test_sizes_of_a_run_show_its_metric_on_its_test_rows(play, home, finished):
+    from workbench import SentenceTransformer
+    from workbench.evaluation import build_evaluator
+    from workbench.playground import measure_quality
+    from workbench.runs import read_test_part
+
+    part = read_test_part(finished.folder)
+    evaluator = build_evaluator(part.kind, part.columns, part.labels)
+    expected = {
+        side: measure_quality(evaluator, SentenceTransformer(finished.folder / side, device="cpu").encode)
+        for side in ("base", "model")
+    }
+    play.get_by_role("tab", name="Data", exact=True).click()
+    play.get_by_role("tab", name="Playground", exact=True).click()
+    choose(play, "first", f"Finished ({finished.run_id})")
+    choose(play, "second", f"Before Finished ({finished.run_id})")
+    play.locator("#playground-texts textarea").fill("")
+    go_to(play, "Size")
+    play.locator("#playground-measure").click()
+    sizes = play.locator("#playground-sizes .wb-look")
+    expect(sizes.locator('article[data-measure="quality"]')).to_have_count(2, timeout=LONG)
+    for place, side in enumerate(("model", "base")):
+        card = sizes.locator("article").nth(place)
+        expect(card.locator(".wb-size-source")).to_contain_text("Quality on the 64 test rows of the run “Finished”.")
+        first, int8 = (f"{size.value:.3f}".replace("-", "−") for size in expected[side].sizes[:2])
+        expect(card.locator("tbody td").first).to_contain_text(first)
+        expect(card.locator("tbody td").nth(1)).to_contain_text(re.compile(rf"^{re.escape(int8)} \([+−±]0\.\d{{3}}\)"))
+    line = sizes.locator("article").first.locator(".wb-size-line")
+    before = finished.verdict["before"]
+    expect(line).to_contain_text(f"The base's full vectors have {before:.3f}.")
+    play.set_viewport_size({"width": 390, "height": 844})
+    table = sizes.locator(".wb-scroll").first
+    assert table.evaluate("box => box.scrollWidth <= box.clientWidth"), "all precisions of a size are seen beside each other"
+    sizes.get_by_label(re.compile("^binary")).check()
+    expect(line).to_contain_text("MB for a million texts. Rank correlation with the scores: ")
+    expect(line).to_contain_text(f"against the full vectors' {expected['model'].sizes[0].value:.3f}".replace("-", "−"))
+    choose(play, "second", "squeezed")
+    play.locator("#playground-texts textarea").fill("\n".join(TEXTS))
+    play.locator("#playground-measure").click()
+    expect(sizes.locator("article").nth(1)).to_have_attribute("data-measure", "agreement", timeout=LONG)
+    expect(sizes.locator("article").nth(1).locator(".wb-size-source")).to_contain_text("this model belongs to no run here")
+    choose(play, "first", "averaged")
+
+
 def test_too_few_texts_are_said_in_words(play):
     play.locator("#playground-texts textarea").fill("only one")
     play.locator("#playground-compare").click()
@@ -267,6 +324,95 @@ def test_a_link_to_nothing_says_so(page, server):
     expect(note(page)).to_contain_text("not on this machine")
     expect(page.locator("#playground-first input")).to_have_value("mini (bundled)")
     expect(page.locator("#playground-second input")).to_have_value("averaged")
+
+
+@pytest.fixture
+def page_of_two(page, server):
+    """A fresh page with two models chosen, so that what a reload does disturbs no other test."""
+    page.goto(f"{server.url}/?tab=playground")
+    expect(page.locator("#playground-first input")).not_to_have_value("")
+    choose(page, "second", "squeezed")
+    choose(page, "first", "averaged")
+    page.locator("#playground-texts textarea").fill("\n".join(TEXTS))
+    return page
+
+
+def kept(page):
+    """What the browser tab would come back to."""
+    return page.evaluate("JSON.parse(sessionStorage.getItem('workbench-playground'))")
+
+
+def heatmaps_of(page):
+    return page.locator("#playground-heatmaps .wb-heatmaps")
+
+
+@pytest.mark.usefixtures("navigates")
+def test_a_reload_comes_back_with_models_texts_view_and_answers(page_of_two):
+    page = page_of_two
+    page.locator("#playground-compare").click()
+    expect(heatmaps_of(page)).to_have_attribute("data-state", "ready", timeout=LONG)
+    go_to(page, "Search")
+    page.locator("#playground-k input").fill("2")
+    search(page, "reset <b>my</b> password")
+    page.reload()
+    results = page.locator("#playground-results .wb-look")
+    expect(results).to_have_attribute("data-query", "reset <b>my</b> password", timeout=LONG)
+    expect(results.locator("article").first.locator(".wb-hit")).to_have_count(2)
+    expect(page.locator("#playground-first input")).to_have_value("averaged")
+    expect(page.locator("#playground-second input")).to_have_value("squeezed")
+    expect(page.locator("#playground-texts textarea")).to_have_value("\n".join(TEXTS))
+    expect(page.locator("#playground-query textarea")).to_have_value("reset <b>my</b> password")
+    go_to(page, "All pairs")
+    expect(heatmaps_of(page)).to_have_attribute("data-state", "ready", timeout=LONG)
+    expect(heatmaps_of(page).locator(".js-plotly-plot")).to_have_count(2)
+    go_to(page, "Map")
+    expect(page.locator("#playground-map .wb-look")).to_have_attribute("data-state", "empty")  # it was not asked for
+    assert sorted(kept(page)["asked"]) == ["matrix", "search"]
+
+
+@pytest.mark.usefixtures("navigates")
+def test_a_reload_elsewhere_keeps_the_playground_and_a_link_wins(page_of_two, server, home):
+    page = page_of_two
+    page.locator("#playground-sample").click()
+    expect(page.locator("#playground-source-note .wb-notice")).to_contain_text("different texts from support_pairs.csv")
+    page.locator("#playground-compare").click()
+    expect(heatmaps_of(page)).to_have_attribute("data-state", "ready", timeout=LONG)
+    page.get_by_role("tab", name="Data", exact=True).click()
+    page.reload()
+    expect(page.locator("#data-file")).to_be_visible()
+    page.wait_for_timeout(300)
+    page.get_by_role("tab", name="Playground", exact=True).click()
+    expect(heatmaps_of(page)).to_have_attribute("data-state", "ready", timeout=LONG)
+    expect(page.locator("#playground-source-note .wb-notice")).to_contain_text("different texts from support_pairs.csv")
+    expect(page.locator("#playground-texts")).to_be_hidden()
+    page.locator("#playground-type").click()
+    expect(page.locator("#playground-texts textarea")).to_have_value("\n".join(TEXTS))
+    link = save_examples(ExampleSet("squeezed", "squeezed", texts=("one text", "another")), home)
+    page.goto(f"{server.url}/?tab=playground&set={link}")
+    expect(page.locator("#playground-texts textarea")).to_have_value("one text\nanother")
+    for which in ("first", "second"):
+        expect(page.locator(f"#playground-{which} input")).to_have_value("squeezed")
+    expect(heatmaps_of(page)).to_have_attribute("data-state", "ready", timeout=LONG)
+    expect(heatmaps_of(page).locator(".js-plotly-plot")).to_have_count(1)
+
+
+@pytest.mark.usefixtures("navigates")
+def test_one_model_twice_and_a_typed_one_stay_chosen(page_of_two):
+    page = page_of_two
+    choose(page, "second", "averaged")
+    for there_and_back in ("Data", "Playground"):
+        page.get_by_role("tab", name=there_and_back, exact=True).click()
+    page.wait_for_load_state("networkidle")
+    for which in ("first", "second"):
+        expect(page.locator(f"#playground-{which} input")).to_have_value("averaged")
+    page.locator("#playground-second input").fill("./no-such-model")
+    page.keyboard.press("Enter")
+    page.wait_for_function("JSON.parse(sessionStorage.getItem('workbench-playground'))?.second === './no-such-model'")
+    page.reload()
+    expect(page.locator("#playground-second input")).to_have_value("./no-such-model")
+    expect(page.locator("#playground-first input")).to_have_value("averaged")
+    page.locator("#playground-compare").click()
+    expect(note(page)).to_contain_text("no-such-model", timeout=LONG)
 
 
 def test_a_narrow_window_needs_no_scrolling_sideways(play):

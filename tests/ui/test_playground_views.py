@@ -1,11 +1,14 @@
 """What the views of the playground say, without a browser and without a model."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from workbench.errors import DataError, InputError
-from workbench.playground import Hit, Threshold
+from workbench.playground import HeldOut, Hit, Quality, Threshold
 from workbench.playground.process import Found
+from workbench.playground.quality import SizeQuality
 from workbench.ui.collection import Collection
 from workbench.ui.pages import playground_views as views
 from workbench.ui.waiting import Done, Waiting, follow, stage_words
@@ -26,9 +29,20 @@ class Encoder:
     def project(self, model, texts, method, tell=None):
         return self.encode(model, texts)[:, :2], [0.6, 0.2] if method == "pca" else []
 
+    def sizes(self, model, texts, tell=None):
+        from workbench.playground import measure_sizes
+
+        return measure_sizes(self.encode(model, texts))
+
+    def quality(self, model, held_out, tell=None):
+        assert held_out.folder is not None
+        sizes = [SizeQuality(4, "float32", 16, 0.612345678), SizeQuality(4, "int8", 4, 0.6), SizeQuality(4, "binary", 1, -0.1)]
+        return Quality("spearman_cosine", 64, tuple(sizes))
+
 
 class FakeContext:
     encoder = Encoder()
+    home = Path("/nowhere")
 
 
 NAMES = {"length": "Length", "vowels": "Vowels"}
@@ -105,7 +119,25 @@ def test_sizes_of_both_models():
     view = views.sizes_view(FakeContext(), MODELS, Collection(texts), NAMES, say)
     assert [panel["title"] for panel in view["panels"]] == ["Length", "Vowels"]
     assert view["panels"][0]["sizes"][0] == {"width": 3, "precision": "float32", "bytes": 12, "spearman": 1.0, "neighbours": 1.0}
-    assert "7 nearest" in view["note"] and "8 texts" in view["note"]
+    for panel in view["panels"]:
+        assert panel["measure"] == "agreement" and "7 nearest" in panel["source"] and "8 texts" in panel["source"]
+        assert "belongs to no run" in panel["source"], "why it is agreement and no quality is said"
+
+
+def test_sizes_of_a_run_are_its_quality_on_its_test_rows(monkeypatch):
+    import workbench.playground
+
+    found = {"length": HeldOut(Path("run"), "the run “Mine”", 0.5, None, "Not judged: too few."), "vowels": HeldOut(None, "no run")}
+    monkeypatch.setattr(workbench.playground, "find_held_out", lambda model, home: found[model])
+    view = views.sizes_view(FakeContext(), ["length"], Collection(()), NAMES, say)
+    (panel,) = view["panels"]
+    assert panel["measure"] == "quality" and panel["metric"] == "spearman_cosine" and "rank correlation" in panel["words"]
+    assert panel["source"] == "Quality on the 64 test rows of the run “Mine”. Not judged: too few." and panel["base"] == 0.5
+    assert panel["sizes"][0] == {"width": 4, "precision": "float32", "bytes": 16, "value": 0.61235}
+    both = views.sizes_view(FakeContext(), MODELS, Collection(("a", "bb", "ccc")), NAMES, say)
+    assert [panel["measure"] for panel in both["panels"]] == ["quality", "agreement"]
+    with pytest.raises(InputError, match="at least three"):
+        views.sizes_view(FakeContext(), MODELS, Collection(()), NAMES, say)
 
 
 def test_all_pairs_of_two_models_and_what_is_left_out(monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from workbench.evaluation.evaluation import Details
 CALIBRATION_FILE = "calibration.json"
 BINS = 30
 RELIABILITY_BINS = 10
+_NAMED = 8  # classes that a sentence lists
 
 MATCH_WORDS: Mapping[str, tuple[str, str]] = {
     "scored_pairs": ("score in the upper half of the scale", "score in the lower half"),
@@ -24,7 +25,13 @@ MATCH_WORDS: Mapping[str, tuple[str, str]] = {
     "pairs": ("texts of one row", "texts of two different rows"),
     "triplets": ("anchor and positive", "anchor and negative"),
 }
-"""Kind of data set -> what a match and what none is. Pairs with a class have no such threshold."""
+"""Kind of data set -> what a match and what none is. For pairs with a class, see `MATCH_CLASSES`."""
+
+MATCH_CLASSES = frozenset(
+    {"entailment", "entails", "entailed", "duplicate", "duplicates", "paraphrase", "equivalent", "identical", "same", "match"}
+)
+"""Names of classes that say of two texts that they match, whatever the other classes are. Words like "yes" answer a question that is
+not known, and "similar" or "related" may stand for half a match: with these a threshold would be a guess."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,12 @@ class Calibration:
 
 
 def calibrate(
-    kind: str, validation: Mapping[str, Details], test: Mapping[str, Details], validation_rows: int, test_rows: int
+    kind: str,
+    validation: Mapping[str, Details],
+    test: Mapping[str, Details],
+    validation_rows: int,
+    test_rows: int,
+    classes: Sequence[str] = (),
 ) -> Calibration | None:
     """Choose a threshold for each model on the validation part and count on the test part, which the choice never sees.
 
@@ -114,15 +126,55 @@ def calibrate(
         test: The same on the test part.
         validation_rows: Number of rows of the one.
         test_rows: Number of rows of the other.
+        classes: Names of the classes, for pairs with a class.
 
     Returns:
-        None for pairs with a class, and where the validation part has only matches or none.
+        None where `why_no_threshold` has a reason.
     """
-    words = MATCH_WORDS.get(kind)
-    if words is None or any(len(np.unique(details.groups)) < 2 for details in validation.values()):
+    if why_no_threshold(kind, validation, classes):
         return None
+    words = MATCH_WORDS.get(kind)
+    if words is None:
+        match = match_class(classes)
+        assert match is not None
+        others = ", ".join(name for number, name in enumerate(classes) if number != match)
+        words = f"class {classes[match]}", f"any other class ({others})"
+        validation, test = ({side: _told_apart(details, match) for side, details in part.items()} for part in (validation, test))
     found = {side: _count(best_f1(validation[side].cosines, validation[side].groups)[3], test[side]) for side in ("tuned", "base")}
     return Calibration(found["tuned"], found["base"], *words, validation_rows, test_rows)
+
+
+def why_no_threshold(kind: str, validation: Mapping[str, Details] | None, classes: Sequence[str] = ()) -> str:
+    """Return why no threshold can be chosen, as the end of a sentence; empty where one can.
+
+    Args:
+        kind: A key of `KINDS`.
+        validation: As in `calibrate`; None where there is no validation part.
+        classes: As in `calibrate`.
+    """
+    match = 1
+    if kind not in MATCH_WORDS:
+        named = match_class(classes)
+        if named is None:
+            names = ", ".join(classes[:_NAMED]) + (" …" if len(classes) > _NAMED else "")
+            return f"none of the classes {names} says by its name that it alone is a match, so any threshold would be a guess"
+        match = named
+    if validation is None:
+        return "there is no validation part to choose it on"
+    if any(len(np.unique(details.groups == match)) < 2 for details in validation.values()):
+        return "the validation part does not have both matches and others"
+    return ""
+
+
+def match_class(classes: Sequence[str]) -> int | None:
+    """Return the number of the one class whose name says that its pairs match; None where there is none, or several."""
+    found = [number for number, name in enumerate(classes) if name.strip().casefold() in MATCH_CLASSES]
+    return found[0] if len(found) == 1 and len(classes) > 1 else None
+
+
+def _told_apart(details: Details, match: int) -> Details:
+    """Return the pairs of one class as matches, and those of all others as none."""
+    return replace(details, groups=(details.groups == match).astype(np.int64))
 
 
 def _count(threshold: float, details: Details) -> Threshold:
@@ -165,6 +217,18 @@ def reliability(details: Details) -> list[dict[str, float]]:
 
 def _bin(cosines: NDArray[np.float64], targets: NDArray[np.float64]) -> dict[str, float]:
     return {"cosine": float(cosines.mean()), "target": float(targets.mean()), "pairs": len(cosines)}
+
+
+def read_reason(run_folder: Path) -> str:
+    """Return why a run's model was given no threshold, as the end of a sentence; empty where nobody wrote it down.
+
+    Args:
+        run_folder: The folder of the run.
+    """
+    try:
+        return str(json.loads((run_folder / "evaluations" / CALIBRATION_FILE).read_text(encoding="utf-8"))["no_threshold"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def read_calibration(run_folder: Path) -> Calibration | None:

@@ -18,6 +18,9 @@ Encode = Callable[[list[str]], NDArray[np.float32]]
 
 Vectors = NDArray[np.floating[Any]]
 
+ENCODE_BATCH = 64
+"""Texts a run computes together when it measures. Who wants its very numbers computes the same texts together."""
+
 
 @dataclass(frozen=True)
 class Details:

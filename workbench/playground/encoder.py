@@ -178,6 +178,7 @@ class Desk:
         self._models = models
         self._say = say
         self._vectors = RememberedVectors()
+        self._qualities: dict[tuple[str, int, str, int | None], dict[str, Any]] = {}
 
     def answer(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Return a frame: what `op` asks for.
@@ -196,6 +197,12 @@ class Desk:
                 return self._search(request)
             case "project":
                 return self._project(request)
+            case "sizes":
+                from workbench.playground.sizes import measure_sizes
+
+                return {"sizes": [size.to_dict() for size in measure_sizes(self._encode(request, request["texts"])[0])]}, b""
+            case "quality":
+                return self._quality(request), b""
             case "contributions":
                 from workbench.playground.contributions import contributions
 
@@ -225,6 +232,30 @@ class Desk:
         header, payload = _as_frame(points)
         return {**header, "shares": shares}, payload
 
+    def _quality(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return how good the model is by size of its vectors, measured once; the test rows of a run never change."""
+        from workbench.evaluation import build_evaluator
+        from workbench.playground.quality import measure_quality
+        from workbench.runs.held_out import read_test_part
+
+        name, limit = request["model"], request["max_seq_length"]
+        key = (name, _changed_at(name), request["folder"], limit)
+        if key not in self._qualities:
+            part = read_test_part(Path(request["folder"]))
+            model = self._model(request)
+            own_limit = model.max_seq_length
+            model.max_seq_length = limit or own_limit
+            try:
+                quality = measure_quality(
+                    build_evaluator(part.kind, part.columns, part.labels),
+                    lambda texts: encode_as_in_a_run(model, texts, self._say),
+                    lambda done, total: self._say({"stage": "measuring", "done": done, "total": total}),
+                )
+            finally:
+                model.max_seq_length = own_limit
+            self._qualities[key] = quality.to_dict()
+        return self._qualities[key]
+
     def _model(self, request: Mapping[str, Any]) -> Any:
         name = request["model"]
         if name not in self._models.names:
@@ -243,7 +274,30 @@ class Desk:
         return vectors, False
 
 
-def encode_in_parts(model: Any, texts: Sequence[str], say: Say, at_once: int = TEXTS_AT_ONCE) -> Vectors:
+def encode_as_in_a_run(model: SentenceTransformer, texts: Sequence[str], say: Say) -> Vectors:
+    """Return the vectors that a run measures: the same texts are computed together, so that the last digit is the same, too.
+
+    Args:
+        model: The model.
+        texts: In the order in which the run encoded them.
+        say: Is told how many are done.
+    """
+    from workbench.evaluation import ENCODE_BATCH
+
+    prefix = model.prompts.get(model.default_prompt_name or "", "")
+    lengths = [len(ids) for ids in model.tokenize([prefix + text for text in texts])]
+    assert TEXTS_AT_ONCE % ENCODE_BATCH == 0, "a part ends where a batch does"
+    return encode_in_parts(model, texts, say, lengths=lengths, batch_size=ENCODE_BATCH)
+
+
+def encode_in_parts(
+    model: Any,
+    texts: Sequence[str],
+    say: Say,
+    at_once: int = TEXTS_AT_ONCE,
+    lengths: Sequence[int] | None = None,
+    **options: Any,
+) -> Vectors:
     """Return the vectors of texts, in their order, saying how far it is after every part.
 
     Args:
@@ -251,15 +305,18 @@ def encode_in_parts(model: Any, texts: Sequence[str], say: Say, at_once: int = T
         texts: In any order; short ones are encoded first, since texts of like length are the cheapest together.
         say: Is told how many are done.
         at_once: Texts of a part.
+        lengths: How long each text is; None counts letters.
+        options: Are handed on to `encode`.
     """
     if len(texts) <= at_once:
-        return np.asarray(model.encode(list(texts)), dtype=np.float32)
-    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        return np.asarray(model.encode(list(texts), **options), dtype=np.float32)
+    sizes = [len(text) for text in texts] if lengths is None else lengths
+    order = sorted(range(len(texts)), key=sizes.__getitem__)
     vectors: NDArray[np.float32] | None = None
     for start in range(0, len(order), at_once):
         say({"stage": "encoding", "done": start, "total": len(order)})
         chosen = order[start : start + at_once]
-        part = np.asarray(model.encode([texts[index] for index in chosen]), dtype=np.float32)
+        part = np.asarray(model.encode([texts[index] for index in chosen], **options), dtype=np.float32)
         if vectors is None:
             vectors = np.empty((len(texts), part.shape[1]), dtype=np.float32)
         vectors[chosen] = part

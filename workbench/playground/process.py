@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from workbench.errors import ConfigError, DataError, InputError, ModelError, RunError, WorkbenchError
 from workbench.playground.choices import resolve_encoder
 from workbench.playground.dry_pass import DryPass, DryPassRequest
+from workbench.playground.quality import HeldOut, Quality
+from workbench.playground.sizes import Size
 from workbench.playground.wire import WireError, read_frame, write_frame
 from workbench.runs.history import list_runs
 from workbench.runs.process import child_environment, module_command
@@ -33,7 +35,7 @@ _ERRORS = {kind.__name__: kind for kind in (InputError, ConfigError, DataError, 
 Frame = tuple[dict[str, Any], bytes]
 
 Tell = Callable[[str, Mapping[str, Any]], None]
-"""Is told of which model, and `stage`: starting, waiting, loading, encoding (with `done`, `total`) or projecting."""
+"""Is told of which model, and `stage`: starting, waiting, loading, encoding or measuring (with `done`, `total`), or projecting."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,34 @@ class EncoderProcess:
         """
         header, payload = self._request(model, {"op": "project", "texts": _strings(texts), "method": method}, tell)
         return _matrix(header, payload), list(header["shares"])
+
+    def sizes(self, model: str, texts: Sequence[str], tell: Tell | None = None) -> list[Size]:
+        """Return how far shorter and coarser vectors of texts agree with the full ones, see `sizes.measure_sizes`.
+
+        Raises:
+            InputError: As in `encode`, or if there are too few texts.
+            RunError: As in `encode`.
+        """
+        header, _ = self._request(model, {"op": "sizes", "texts": _strings(texts)}, tell)
+        return [Size(**size) for size in header["sizes"]]
+
+    def quality(self, model: str, held_out: HeldOut, tell: Tell | None = None) -> Quality:
+        """Return how good shorter and coarser vectors are on rows held out, see `quality.measure_quality`.
+
+        It is measured once and remembered.
+
+        Args:
+            model: As in `encode`.
+            held_out: What `find_held_out` found for this model; it has rows.
+            tell: Is told how far it is.
+
+        Raises:
+            InputError: As in `encode`.
+            RunError: As in `encode`.
+        """
+        assert held_out.folder is not None
+        request = {"op": "quality", "folder": str(held_out.folder), "max_seq_length": held_out.max_seq_length}
+        return Quality.from_dict(self._request(model, request, tell)[0])
 
     def contributions(self, model: str, first: str, second: str, tell: Tell | None = None) -> dict[str, Any]:
         """Return which words the cosine of two texts comes from, see `contributions.contributions`.

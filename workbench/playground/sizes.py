@@ -1,8 +1,8 @@
-"""What shorter and coarser vectors cost in quality, and what they save."""
+"""How far shorter and coarser vectors agree with the full ones, where nothing tells how good those are."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,10 @@ class Size:
     bytes: int
     spearman: float
     neighbours: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return asdict(self)
 
     @property
     def megabytes_per_million(self) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation import read_calibration
+from workbench.evaluation.calibration import read_reason
 from workbench.playground.choices import BASE_PREFIX
 from workbench.runs.history import find_run
 from workbench.runs.run import is_run_id
@@ -36,11 +37,13 @@ def find_threshold(model: str, home: Path) -> Threshold:
     if not is_run_id(run_id):
         return Threshold(None, "is not known: it is learned from a run's validation rows, and this model belongs to no run here.")
     try:
-        calibration = read_calibration(find_run(run_id, home).folder)
+        folder = find_run(run_id, home).folder
     except WorkbenchError as error:
         return Threshold(None, f"could not be found: {error.message}")
+    calibration = read_calibration(folder)
     if calibration is None:
-        return Threshold(None, "is not known: the run has none, for want of validation rows with matches and others among them.")
+        reason = read_reason(folder) or "the run has none, for want of validation rows with matches and others among them"
+        return Threshold(None, f"is not known: {reason}.")
     side = calibration.base if model.startswith(BASE_PREFIX) else calibration.tuned
     return Threshold(
         side.value,

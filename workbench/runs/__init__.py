@@ -28,6 +28,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "read_live": "workbench.runs.live",
         "read_outcome": "workbench.runs.outcome",
         "read_series": "workbench.runs.live",
+        "read_test_part": "workbench.runs.held_out",
         "read_watch": "workbench.runs.live",
         "rename_run": "workbench.runs.history",
         "request_stop": "workbench.runs.history",

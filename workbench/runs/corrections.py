@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,12 @@ from workbench.evaluation import ERROR_WORDS
 from workbench.recipe import KINDS
 from workbench.runs import store
 from workbench.runs.database import open_database
+from workbench.runs.held_out import kind_of_rows, read_test_rows, why_no_test_rows
 from workbench.runs.history import NAME_LENGTH, find_run, get_run
 from workbench.runs.run import Run
 from workbench.runs.submission import submit
 
 _FORMULA = frozenset("=+-@\t\r")
-
-TEST_ROWS = Path("evaluations") / "test_rows.jsonl"
 
 ACTIONS = ("fix", "drop", "review")
 """Give the row another score or label; leave it out; keep it, and look at it later."""
@@ -139,15 +137,14 @@ def read_errors(run_id: str, home: Path) -> ErrorTable:
     run = find_run(run_id, home)
     recipe = run.recipe()
     try:
-        lines = (run.folder / TEST_ROWS).read_text(encoding="utf-8").splitlines()
+        rows = read_test_rows(run.folder)
     except OSError:
-        raise RunError(f"Run {run_id} has no table of errors: {_why_none(run)}.") from None
+        raise RunError(f"Run {run_id} has no table of errors: {why_no_test_rows(run)}.") from None
     dataset = _dataset(recipe.test_data or recipe.data, home)
     # Classes are numbered as in the training data.
     classes = (_dataset(recipe.data, home) or dataset).classes if dataset else ()
     marks = read_corrections(run_id, home)
-    rows = [json.loads(line) for line in lines]
-    kind = _kind_of(rows, dataset)
+    kind = kind_of_rows(rows) if dataset is None else dataset.kind
     for row in rows:
         mark = marks.get(row["row"])
         row["value"] = _value_words(row, kind, dataset, classes)
@@ -159,29 +156,11 @@ def read_errors(run_id: str, home: Path) -> ErrorTable:
     return ErrorTable(kind, dataset, rows, ERROR_WORDS[kind], classes if kind == "class_pairs" else ())
 
 
-def _why_none(run: Run) -> str:
-    if run.active:
-        return "it has not ended"
-    if run.verdict is None:
-        return f"it is {run.status}"
-    return "it had no test part, kept no model, or is older than this table"
-
-
 def _dataset(ref: str, home: Path) -> StoredDataset | None:
     try:
         return open_dataset(ref, home)
     except DataError:
         return None
-
-
-def _kind_of(rows: Sequence[Mapping[str, Any]], dataset: StoredDataset | None) -> str:
-    if dataset is not None:
-        return dataset.kind
-    row = rows[0] if rows else {}
-    for kind in KINDS.values():
-        if all(role in row for role in kind.roles) and (kind.name == "class_pairs") == ("predicted" in row.get("tuned", {})):
-            return kind.name
-    return "pairs"
 
 
 def _value_words(row: Mapping[str, Any], kind: str, dataset: StoredDataset | None, classes: Sequence[str]) -> str:

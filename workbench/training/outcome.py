@@ -19,7 +19,7 @@ from workbench.evaluation import (
     general_evaluator,
     reliability,
 )
-from workbench.evaluation.calibration import CALIBRATION_FILE, MATCH_WORDS
+from workbench.evaluation.calibration import CALIBRATION_FILE, MATCH_WORDS, why_no_threshold
 from workbench.evaluation.general import GeneralCheck, not_checked
 from workbench.models.bases import SCRATCH
 from workbench.recipe import KINDS
@@ -85,14 +85,16 @@ class Outcome:
         kept = (
             None if validation is None or validation_before is None else _both(validation_before, self._measure(tuned, validation))
         )
+        kind, classes = self._parts.kind, self._parts.classes
         threshold = None
         if kept is not None and validation is not None:
-            threshold = calibrate(self._parts.kind, kept, test, validation.rows, after.rows)
-        groups = self._parts.classes if self._parts.kind not in MATCH_WORDS else tuple(reversed(MATCH_WORDS[self._parts.kind]))
+            threshold = calibrate(kind, kept, test, validation.rows, after.rows, classes)
+        groups = classes if kind not in MATCH_WORDS else tuple(reversed(MATCH_WORDS[kind]))
         _write(
             self._folder / CALIBRATION_FILE,
             {
                 "threshold": None if threshold is None else threshold.to_dict(),
+                "no_threshold": why_no_threshold(kind, kept, classes),
                 "distribution": distribution(test, groups),
                 "reliability": {side: reliability(details) for side, details in test.items()},
             },

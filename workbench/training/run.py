@@ -18,7 +18,7 @@ from torch.distributed import get_node_local_rank
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from workbench.errors import ConfigError, RunError
-from workbench.evaluation import Evaluation, Evaluator, Verdict, build_evaluator, compute_verdict
+from workbench.evaluation import ENCODE_BATCH, Evaluation, Evaluator, Verdict, build_evaluator, compute_verdict
 from workbench.evaluation.verdict import not_judged
 from workbench.losses import build_loss
 from workbench.models import SentenceTransformer, build_network
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from workbench.data import Parts
 
 _CURVE_POINTS = 2000
-_ENCODE_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -304,7 +303,7 @@ class _Progress(TrainerCallback):
         if step == self._last_evaluated:
             return
         self._last_evaluated = step
-        measured = self._insight.measure(lambda texts: self._model.encode(texts, batch_size=_ENCODE_BATCH), step)
+        measured = self._insight.measure(lambda texts: self._model.encode(texts, batch_size=ENCODE_BATCH), step)
         if measured is None:
             return
         result, further = measured
@@ -422,7 +421,7 @@ def _columns(kind: str, part: Any) -> tuple[list[list[str]], list[Any] | None]:
 
 
 def _evaluate(model: SentenceTransformer, evaluator: Evaluator) -> Evaluation:
-    return evaluator(lambda texts: model.encode(texts, batch_size=_ENCODE_BATCH))
+    return evaluator(lambda texts: model.encode(texts, batch_size=ENCODE_BATCH))
 
 
 def _judge(parts: Parts, metric: str, before: Evaluation | None, after: Evaluation | None) -> Verdict:

@@ -45,6 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
     import gradio as gr
 
     from workbench.ui.blocks import TAB_SCRIPT, create_blocks
+    from workbench.ui.kept import kept_script
     from workbench.ui.pages.train import TYPING_SCRIPT
     from workbench.ui.theme import create_theme
     from workbench.ui.uploads import prune_uploads
@@ -77,7 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
         create_blocks(context),
         path="/",
         theme=create_theme(),
-        head=stylesheet_link() + TAB_SCRIPT + TYPING_SCRIPT,
+        head=stylesheet_link() + TAB_SCRIPT + TYPING_SCRIPT + kept_script(),
         footer_links=[],
         run_history=False,
         enable_monitoring=False,

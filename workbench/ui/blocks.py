@@ -17,7 +17,8 @@ from workbench.ui.draft import load_draft
 from workbench.ui.feedback import guarded
 from workbench.ui.pages.build import connect_build_page, create_build_page
 from workbench.ui.pages.data import create_data_page, describe_current
-from workbench.ui.pages.playground import OPEN_SCRIPT, choices_view, create_playground_page, open_set, set_outputs, start_encoder
+from workbench.ui.pages.playground import SEEN_SCRIPT, create_playground_page, opened_inputs, opened_script, start_encoder
+from workbench.ui.pages.playground_updates import choices_view, open_wanted, wanted_outputs
 from workbench.ui.pages.runs import create_runs_page, list_outputs, list_view
 from workbench.ui.pages.train import create_train_page, describe_draft, fill_form
 from workbench.ui.present import find_dataset, find_problem, flow_steps, next_action
@@ -27,7 +28,6 @@ PRODUCT = "Embedding Workbench"
 CLAIM = "Fine-tune a sentence encoder on your own pairs, and see whether it got better."
 TAB_SCRIPT = """<script>
   window.workbenchTab = new URL(window.location.href).searchParams.get("tab") || "";
-  window.workbenchSet = new URL(window.location.href).searchParams.get("set") || "";
 </script>"""
 """Reads what the address names before Gradio starts: opening the first tab already writes the address anew."""
 
@@ -78,7 +78,7 @@ class _Page:
         flow = self.flow
         plan = self.train["described"]
         data = [self.data["current"], self.data["allow_leaking"], self.data["stored"]]
-        models = [self.playground["first"], self.playground["second"]]
+        models = [self.playground[name] for name in ("first", "second", "chosen")]
         listed = list_outputs(self.runs)
         timer = self.runs["timer"]
 
@@ -88,11 +88,11 @@ class _Page:
         blocks.load(guarded(self.on_data), None, data, **quiet)
         fill_form(self.context, self.train, blocks.load, forget=False)
         blocks.load(guarded(self.on_runs), None, [*listed, timer], **quiet)
-        models_js = "(first, second) => [first, second, window.workbenchSet]"
-        # A link's examples come after its models, for they are asked at once.
+        models_js = "(first, second, chosen) => [first, second, chosen, window.workbenchPlayground.wanted]"
+        # What was kept or a link names comes after its models, for they are asked at once.
         blocks.load(guarded(self.on_models), [*models, wanted], models, js=models_js, **quiet).then(
-            self.on_set, [wanted], set_outputs(self.playground), js="() => window.workbenchSet", **quiet
-        ).then(None, [self.playground["go"]], None, js=OPEN_SCRIPT, api_visibility="private")
+            self.on_wanted, [wanted], wanted_outputs(self.playground), js="() => window.workbenchPlayground.wanted", **quiet
+        ).then(None, opened_inputs(self.playground), None, js=opened_script(), api_visibility="private")
 
         for name, tab in by_name.items():
             tab.select(None, None, None, js=_remember_tab(name), api_visibility="private")
@@ -103,8 +103,11 @@ class _Page:
         # Only the sentence: loading the form again could overwrite what the user has just begun to type.
         by_name["train"].select(guarded(self.on_plan), None, plan, **quiet)
         by_name["runs"].select(guarded(self.on_runs), None, [*listed, timer], **quiet)
-        by_name["playground"].select(guarded(self.on_models), [*models, wanted], models, js=models_js, **quiet)
+        again_js = "(first, second, chosen) => [first, second, chosen, window.workbenchPlayground.open]"
+        opened = gr.Checkbox(visible=False)
+        by_name["playground"].select(guarded(self.on_models_again), [*models, opened], models, js=again_js, **quiet)
         by_name["playground"].select(self.on_playground, None, [self.playground["status"]], **quiet)
+        by_name["playground"].select(None, [self.playground["view"]], None, js=SEEN_SCRIPT, api_visibility="private")
 
         started = start.click(guarded(self.on_quick_start), None, [self.tabs, self.train["live"], *flow], api_visibility="private")
         fill_form(self.context, self.train, started.then, forget=True)
@@ -156,13 +159,17 @@ class _Page:
         """Show the history, and keep it fresh while the tab is open."""
         return {**list_view(self.context, self.runs, keep=True), self.runs["timer"]: gr.Timer(active=True)}
 
-    def on_models(self, first: str | None, second: str | None, wanted_set: str | None) -> dict[Any, Any]:
+    def on_models(self, first: str | None, second: str | None, chosen: str | None, wanted: str | None) -> dict[Any, Any]:
         """Show the models to choose from."""
-        return choices_view(self.context, self.playground, first, second, wanted_set=wanted_set)
+        return choices_view(self.context, self.playground, first, second, chosen, wanted=wanted)
 
-    def on_set(self, name: str | None) -> dict[Any, Any]:
-        """Show the examples of a link."""
-        return open_set(self.context, self.playground, name)
+    def on_models_again(self, first: str | None, second: str | None, chosen: str | None, opened: bool) -> Any:
+        """Show the models there are by now. A page that is still opening gets them anyway; what is chosen meanwhile must stay."""
+        return choices_view(self.context, self.playground, first, second, chosen) if opened else [gr.skip()] * 3
+
+    def on_wanted(self, wanted: str | None) -> dict[Any, Any]:
+        """Show what was there before a reload, or the examples of a link."""
+        return open_wanted(self.context, self.playground, wanted)
 
     def on_playground(self) -> Iterator[dict[Any, Any]]:
         """Have the encoder process ready by the time it is asked."""
@@ -178,10 +185,10 @@ class _Page:
         tab = str(event.tab)
         return gr.Tabs(selected=tab if tab in TABS else TABS[0])
 
-    def on_try(self, first: str | None, second: str | None, event: gr.EventData) -> dict[Any, Any]:
+    def on_try(self, first: str | None, second: str | None, chosen: str | None, event: gr.EventData) -> dict[Any, Any]:
         """Compare a run with what it started from."""
-        prefer = str(event.run_id)
-        return {self.tabs: gr.Tabs(selected="playground"), **choices_view(self.context, self.playground, first, second, prefer)}
+        updates = choices_view(self.context, self.playground, first, second, chosen, prefer=str(event.run_id))
+        return {self.tabs: gr.Tabs(selected="playground"), **updates}
 
     def on_show(self, run_id: str | None) -> tuple[Any, Any]:
         """Show a run of the history in the live panel."""

@@ -81,6 +81,8 @@ def stage_words(model: str, stage: Mapping[str, Any]) -> str:
             return f"Loading {model} …"
         case "projecting":
             return f"{model}: laying out the map …"
+        case "measuring":
+            return f"{model}: {stage['done']:,} of {stage['total']:,} sizes are measured …"
         case "encoding":
             return f"{model}: {stage['done']:,} of {stage['total']:,} texts are encoded …"
     return "Working …"

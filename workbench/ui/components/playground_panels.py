@@ -39,7 +39,9 @@ def create_text_map(*, elem_id: str) -> gr.HTML:
 def create_sizes(*, elem_id: str) -> gr.HTML:
     """Return the panel of vector sizes: a slider for the width, a choice of precision, and the whole table.
 
-    Its value is `{note, precisions, panels: [{title, sizes: [{width, precision, bytes, spearman, neighbours}]}]}`.
+    Its value is `{note, precisions, panels: [{title, measure, source, sizes}]}`. Where `measure` is `quality` a panel also has `metric`,
+    `words` and `base`, and its sizes are `{width, precision, bytes, value}`; where it is `agreement` they are
+    `{width, precision, bytes, spearman, neighbours}`.
     """
     return _panel("sizes", "wb-sizes", "Quality and size of shorter vectors", elem_id)
 

@@ -1,29 +1,31 @@
 """The Playground tab: the same texts through two models, side by side, in five views.
 
-Models and texts are chosen once and shared by the views. What a view shows is computed in `playground_views`; here is what is where,
-and what leads to what.
+Models and texts are chosen once and shared by the views. What a view shows is computed in `playground_views`, what changes when the page
+is opened or its texts come from elsewhere in `playground_updates`; here is what is where, and what leads to what.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from workbench.errors import InputError
-from workbench.ui.collection import NO_LABEL, SET_PREFIX, Collection, guess_columns, read_collection, read_columns
+from workbench.ui.collection import NO_LABEL, SET_PREFIX, read_collection
 from workbench.ui.components.heatmaps import create_heatmaps
 from workbench.ui.components.notice import create_notice, notice
 from workbench.ui.components.playground_panels import create_pair_reading, create_search_results, create_sizes, create_text_map
 from workbench.ui.context import Context
 from workbench.ui.feedback import sentence
+from workbench.ui.kept import KEPT_FIELDS, keep_script
 from workbench.ui.pages import playground_views as views
-from workbench.ui.uploads import SAMPLE, SUFFIXES, store_upload, upload_name, upload_path
+from workbench.ui.pages.playground_updates import SOURCE_PARTS, VIEW_PARTS, VIEWS, shown_source, typed_updates, view_updates
+from workbench.ui.uploads import SAMPLE, SUFFIXES, store_upload
 from workbench.ui.waiting import Done, follow
 
 if TYPE_CHECKING:
-    from workbench.playground import ExampleSet, Tell
+    from workbench.playground import Tell
 
 EXAMPLES = (
     "I want to cancel my contract",
@@ -39,28 +41,12 @@ EXAMPLES = (
 
 QUERY = "the bill is wrong"
 HEADERS = ("Sentence", "Other sentence", "First model", "Second model", "Difference")
-VIEWS: Mapping[str, str] = {"matrix": "All pairs", "pair": "One pair", "search": "Search", "map": "Map", "sizes": "Size"}
-SHOWN_TYPED = 300
-"""Texts of a link that are put back into the text box; more stay a list with a name."""
-
-PREVIEWED = 50
-"""Texts of a file that are shown."""
 
 SLOTS = 8
 """Questions at once; they wait for each other in the encoder process, and are told so."""
 
-OPEN_SCRIPT = """(view) => {
-  const ids = { matrix: "playground-compare", pair: "playground-pair-compare", search: "playground-search", map: "playground-draw", sizes: "playground-measure" };
-  if (!ids[view]) return;
-  let tries = 0;
-  const press = () => {
-    const button = document.getElementById(ids[view]);
-    if (button && button.offsetParent) button.click();
-    else if (++tries < 600) setTimeout(press, 100);
-  };
-  press();
-}"""
-"""Presses a view's button, once it is there."""
+SEEN_SCRIPT = "(view) => window.workbenchPlayground.seen(view)"
+"""See `static/js/playground_kept.js`."""
 
 LINK_SCRIPT = """async (name) => {
   if (!name) return ["", ""];
@@ -109,6 +95,7 @@ def create_playground_page(context: Context) -> dict[str, Any]:
     _create_texts(parts)
     _create_views(parts)
     # Held by the browser: the server forgets its sessions when it restarts.
+    parts["chosen"] = gr.Textbox(value="", visible=False)
     parts["source"] = gr.Textbox(value="", visible=False)
     parts["set"] = gr.Textbox(value="", visible=False)
     parts["go"] = gr.Textbox(value="", visible=False)
@@ -204,51 +191,6 @@ def _create_views(parts: dict[str, Any]) -> None:
         parts["sizes"] = create_sizes(elem_id="playground-sizes")
 
 
-def choices_view(
-    context: Context,
-    parts: dict[str, Any],
-    first: str | None,
-    second: str | None,
-    prefer: str | None = None,
-    wanted_set: str | None = None,
-) -> dict[Any, Any]:
-    """Return the updates of the two lists of models.
-
-    Args:
-        context: The server's context.
-        parts: The page's components.
-        first: What is chosen now.
-        second: What is chosen now.
-        prefer: A run to compare with what it started from, whatever is chosen now.
-        wanted_set: Id of the example set that the address names; its models are taken as long as nothing is chosen.
-    """
-    choices = views.model_list(context)
-    known = [model for _, model in choices]
-    if prefer is not None:
-        first, second = prefer, f"base:{prefer}"
-    elif wanted_set and not first and not second and (saved := _saved(context, wanted_set)) is not None:
-        first, second = saved.first, saved.second
-        choices += [(model, model) for model in dict.fromkeys([first, second]) if model and model not in known]
-        known = [model for _, model in choices]
-    if first == second:
-        # A model beside itself says nothing; that is how the lists stand until there is a run to compare.
-        first = second = None
-    if not first or first not in known:
-        first = known[0] if known else None
-    if not second or second not in known:
-        second = f"base:{first}" if f"base:{first}" in known else (known[1] if len(known) > 1 else first)
-    return {parts["first"]: gr.Dropdown(choices=choices, value=first), parts["second"]: gr.Dropdown(choices=choices, value=second)}
-
-
-def _saved(context: Context, name: str) -> ExampleSet | None:
-    from workbench.playground import open_examples
-
-    try:
-        return open_examples(name, context.home)
-    except InputError:
-        return None
-
-
 def start_encoder(context: Context, parts: dict[str, Any]) -> Iterator[dict[Any, Any]]:
     """Start the encoder process and say so while it takes; what goes wrong is said when it is needed."""
 
@@ -264,113 +206,26 @@ def start_encoder(context: Context, parts: dict[str, Any]) -> Iterator[dict[Any,
         yield {parts["status"]: notice(sentence(error), "error")}
 
 
-def open_set(context: Context, parts: dict[str, Any], name: str | None) -> dict[Any, Any]:
-    """Return the updates that show the example set of a link; nothing where the address names none."""
-    from workbench.playground import available_methods, open_examples
-
-    methods = available_methods()
-    offered = [(label, method) for label, method in (("PCA", "pca"), ("UMAP", "umap")) if method in methods]
-    method = gr.Radio(choices=offered, visible=len(offered) > 1)
-    if not name:
-        return {parts["method"]: method}
-    try:
-        saved = open_examples(name, context.home)
-    except InputError as error:
-        return {parts["method"]: method, parts["note"]: notice(sentence(error), "warning")}
-    view = saved.view if saved.view in VIEWS else "matrix"
-    named = bool(saved.name) or len(saved.texts) > SHOWN_TYPED
-    updates: dict[Any, Any] = {
-        parts["method"]: gr.Radio(
-            choices=offered, visible=len(offered) > 1, value=saved.method if saved.method in methods else "pca"
-        ),
-        parts["view"]: view,
-        parts["pair_first"]: saved.pair[0],
-        parts["pair_second"]: saved.pair[1],
-        parts["query"]: saved.query,
-        parts["k"]: saved.k,
-        parts["go"]: view,
-        **_view_updates(parts, view),
-    }
-    if named:
-        updates |= _source_updates(parts, f"{SET_PREFIX}{name}", Collection(saved.texts, saved.labels, saved.name))
-    else:
-        updates |= {parts["texts"]: "\n".join(saved.texts), parts["source"]: ""}
-    return updates
-
-
-def set_outputs(parts: dict[str, Any]) -> list[Any]:
-    """Return what `open_set` may change."""
-    names = ("method", "note", "view", "pair_first", "pair_second", "query", "k", "go", *_VIEW_PARTS, *_SOURCE_PARTS)
-    return [parts[name] for name in names]
-
-
-_VIEW_PARTS = ("texts_row", *(f"{view}_{kind}" for view in VIEWS for kind in ("form", "shown")))
-_SOURCE_PARTS = ("source", "texts", "source_note", "preview", "type", "columns", "column", "label")
-
-
-def _view_updates(parts: dict[str, Any], view: str) -> dict[Any, Any]:
-    shown = {parts[f"{name}_{kind}"]: gr.Column(visible=name == view) for name in VIEWS for kind in ("form", "shown")}
-    return {parts["texts_row"]: gr.Row(visible=view != "pair"), **shown}
-
-
-def _source_updates(
-    parts: dict[str, Any],
-    source: str,
-    collection: Collection,
-    columns: list[str] | None = None,
-    chosen: tuple[str, str] | None = None,
-) -> dict[Any, Any]:
-    """Return the updates that show where the texts come from."""
-    labels = f", with {len(set(collection.labels)):,} labels" if collection.labels else ""
-    words = f"{len(collection.texts):,} different texts from {collection.name or 'a link'}{labels}."
-    column, label = chosen or ("", NO_LABEL)
-    return {
-        parts["source"]: source,
-        parts["texts"]: gr.Textbox(visible=False),
-        parts["source_note"]: notice(words, "good"),
-        parts["preview"]: gr.Textbox(value="\n".join(collection.texts[:PREVIEWED]), visible=True),
-        parts["type"]: gr.Button(visible=True),
-        parts["columns"]: gr.Row(visible=bool(columns)),
-        parts["column"]: gr.Dropdown(choices=columns or [], value=column),
-        parts["label"]: gr.Dropdown(choices=[NO_LABEL, *(columns or [])], value=label),
-    }
-
-
-def _typed_updates(parts: dict[str, Any]) -> dict[Any, Any]:
-    return {
-        parts["source"]: "",
-        parts["texts"]: gr.Textbox(visible=True),
-        parts["source_note"]: notice(""),
-        parts["preview"]: gr.Textbox(visible=False),
-        parts["type"]: gr.Button(visible=False),
-        parts["columns"]: gr.Row(visible=False),
-    }
-
-
 def _wire(context: Context, parts: dict[str, Any]) -> None:
     _wire_texts(context, parts)
     _Views(context, parts).wire()
     _wire_link(context, parts)
+    _wire_kept(parts)
 
 
 def _wire_texts(context: Context, parts: dict[str, Any]) -> None:
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    outputs = [*(parts[name] for name in _SOURCE_PARTS), parts["note"]]
+    outputs = [*(parts[name] for name in SOURCE_PARTS), parts["note"]]
 
     def show(source: str, column: str | None = None, label: str | None = None) -> dict[Any, Any]:
         try:
-            columns = read_columns(upload_path(source, context.home))
-            if not columns:
-                raise InputError(f"`{upload_name(source, context.home)}` has no columns.", field="data")
-            chosen = guess_columns(columns) if column is None else (column, label or NO_LABEL)
-            collection = read_collection(context, "", source, *chosen)
+            return {**shown_source(context, parts, source, column, label), parts["note"]: notice("")}
         except Exception as error:
             return {parts["note"]: notice(sentence(error), "warning" if isinstance(error, InputError) else "error")}
-        return {**_source_updates(parts, source, collection, list(columns), chosen), parts["note"]: notice("")}
 
     def on_file(path: str | None) -> dict[Any, Any]:
         if not path:
-            return {**_typed_updates(parts), parts["note"]: notice("")}
+            return {**typed_updates(parts), parts["note"]: notice("")}
         try:
             token = store_upload(path, context.home)
         except InputError as error:
@@ -381,12 +236,16 @@ def _wire_texts(context: Context, parts: dict[str, Any]) -> None:
         return show(source, column, label) if source and not source.startswith(SET_PREFIX) else {parts["note"]: notice("")}
 
     chosen = [parts["source"], parts["column"], parts["label"]]
-    parts["file"].change(on_file, [parts["file"]], outputs, **quiet)
-    parts["sample"].click(lambda: show(SAMPLE), None, outputs, **quiet)
-    parts["type"].click(lambda: {**_typed_updates(parts), parts["file"]: None}, None, [*outputs[:-1], parts["file"]], **quiet)
-    # `input` is the user's doing alone; `change` would also answer to what `show` sets.
-    parts["column"].input(on_column, chosen, outputs, **quiet)
-    parts["label"].input(on_column, chosen, outputs, **quiet)
+    shown = [
+        parts["file"].change(on_file, [parts["file"]], outputs, **quiet),
+        parts["sample"].click(lambda: show(SAMPLE), None, outputs, **quiet),
+        parts["type"].click(lambda: {**typed_updates(parts), parts["file"]: None}, None, [*outputs[:-1], parts["file"]], **quiet),
+        # `input` is the user's doing alone; `change` would also answer to what `show` sets.
+        parts["column"].input(on_column, chosen, outputs, **quiet),
+        parts["label"].input(on_column, chosen, outputs, **quiet),
+    ]
+    for event in shown:
+        event.then(None, [parts[name] for name in KEPT_FIELDS], None, js=keep_script(), api_visibility="private")
 
 
 class _Views:
@@ -417,14 +276,14 @@ class _Views:
         parts["draw"].click(self.on_draw, [*models, parts["method"], *texts], [note, parts["map"]], **heavy)
         parts["measure"].click(self.on_measure, [*models, *texts], [note, parts["sizes"]], **heavy)
 
-        shown = [parts[name] for name in _VIEW_PARTS]
+        shown = [parts[name] for name in VIEW_PARTS]
         parts["view"].change(self.on_view, [parts["view"]], [*shown, note], **quiet)
         for panel in (parts["results"], parts["map"]):
             panel.more(self.on_more, None, [parts["query"], parts["view"], *shown], **quiet).then(
-                None, None, None, js=f'() => ({OPEN_SCRIPT})("search")', api_visibility="private"
+                None, None, None, js='() => window.workbenchPlayground.press("search")', api_visibility="private"
             )
         parts["heatmaps"].pair(self.on_read_pair, None, [*pair, parts["view"], *shown], **quiet).then(
-            None, None, None, js=f'() => ({OPEN_SCRIPT})("pair")', api_visibility="private"
+            None, None, None, js='() => window.workbenchPlayground.press("pair")', api_visibility="private"
         )
 
     def answer(
@@ -514,18 +373,45 @@ class _Views:
 
     def on_view(self, view: str) -> dict[Any, Any]:
         """Open a view."""
-        return {**_view_updates(self.parts, view), self.parts["note"]: notice("")}
+        return {**view_updates(self.parts, view), self.parts["note"]: notice("")}
 
     def on_more(self, event: gr.EventData) -> dict[Any, Any]:
         """Make a text the next query."""
         parts = self.parts
-        return {parts["query"]: str(event.text), parts["view"]: "search", **_view_updates(parts, "search")}
+        return {parts["query"]: str(event.text), parts["view"]: "search", **view_updates(parts, "search")}
 
     def on_read_pair(self, event: gr.EventData) -> dict[Any, Any]:
         """Take a cell of the heatmap to the view of one pair."""
         parts = self.parts
         pair = {parts["pair_first"]: str(event.first), parts["pair_second"]: str(event.second)}
-        return {**pair, parts["view"]: "pair", **_view_updates(parts, "pair")}
+        return {**pair, parts["view"]: "pair", **view_updates(parts, "pair")}
+
+
+def _wire_kept(parts: dict[str, Any]) -> None:
+    """Keep what is shown whenever that changes; all of it happens in the browser."""
+    kept: dict[str, Any] = {"fn": None, "inputs": [parts[name] for name in KEPT_FIELDS], "api_visibility": "private"}
+    for name in ("first", "second"):
+        # `input` is the user's doing alone; `change` also answers to what the page sets by itself.
+        parts[name].input(lambda: "yes", None, [parts["chosen"]], api_visibility="private", show_progress="hidden").then(
+            **kept, js=keep_script()
+        )
+    for name in ("first", "second", "view", "texts", "pair_first", "pair_second", "query", "k", "method"):
+        parts[name].change(**kept, js=keep_script())
+    asks = {"compare": "matrix", "pair_compare": "pair", "search": "search", "draw": "map", "measure": "sizes"}
+    for button, view in asks.items():
+        parts[button].click(**kept, js=keep_script(view))
+    parts["query"].submit(**kept, js=keep_script("search"))
+    parts["view"].change(None, [parts["view"]], None, js=SEEN_SCRIPT, api_visibility="private")
+
+
+def opened_inputs(parts: dict[str, Any]) -> list[Any]:
+    """Return what `opened_script` is handed."""
+    return [parts[name] for name in ("go", *KEPT_FIELDS)]
+
+
+def opened_script() -> str:
+    """Return what is to be done once everything is shown that was wanted: ask for the open view, and keep things from now on."""
+    return f"(view, ...values) => {{ window.workbenchPlayground.opened(view); ({keep_script()})(...values); }}"
 
 
 def _wire_link(context: Context, parts: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from workbench.ui.context import Context
 from workbench.ui.present import pair_rows
 
 if TYPE_CHECKING:
-    from workbench.playground import Hit, Tell, Threshold
+    from workbench.playground import HeldOut, Hit, Tell, Threshold
 
 MOST_SENTENCES = 60
 MOST_PAIRS = 400
@@ -203,39 +203,50 @@ def map_view(
 def sizes_view(
     context: Context, models: Sequence[str], collection: Collection, names: Mapping[str, str], tell: Tell
 ) -> dict[str, Any]:
-    """Return what shorter and coarser vectors keep.
+    """Return what shorter and coarser vectors cost: quality on the test rows of a model's run, else agreement on the texts.
 
     Raises:
-        WorkbenchError: If there are too few texts, or a model cannot be loaded.
+        WorkbenchError: If there are too few texts for a model without test rows, or a model cannot be loaded.
     """
-    from workbench.playground import PRECISIONS, measure_sizes
+    from workbench.playground import PRECISIONS, find_held_out
 
-    check_texts(collection, 3)
-    shown = collection.first(MOST_MEASURED)
+    found = {model: find_held_out(model, context.home) for model in models}
+    if any(held_out.folder is None for held_out in found.values()):
+        check_texts(collection, 3)
     panels = []
-    for model in models:
-        sizes = measure_sizes(context.encoder.encode(model, shown.texts, tell))
-        panels.append(
-            {
-                "title": names.get(model, model),
-                "sizes": [
-                    {
-                        "width": size.width,
-                        "precision": size.precision,
-                        "bytes": size.bytes,
-                        "spearman": round(size.spearman, 5),
-                        "neighbours": round(size.neighbours, 5),
-                    }
-                    for size in sizes
-                ],
-            }
-        )
-    nearest = min(10, len(shown.texts) - 1)
-    note = (
-        f"Measured on {len(shown.texts):,} texts against the full vectors: cut first, then scaled to length 1, then rounded. "
-        f"Neighbours are the {nearest} nearest of each text."
+    for model, held_out in found.items():
+        measured = _agreement if held_out.folder is None else _quality
+        panels.append({"title": names.get(model, model), **measured(context, model, held_out, collection, tell)})
+    note = "Vectors are cut first, then scaled to length 1, then rounded."
+    return {"note": note, "precisions": list(PRECISIONS), "panels": panels}
+
+
+def _quality(context: Context, model: str, held_out: HeldOut, collection: Collection, tell: Tell) -> dict[str, Any]:
+    from workbench.evaluation import METRIC_WORDS
+
+    quality = context.encoder.quality(model, held_out, tell)
+    source = f"Quality on the {quality.rows:,} test rows of {held_out.words}. {held_out.remark}"
+    return {
+        "measure": "quality",
+        "metric": quality.metric,
+        "words": METRIC_WORDS.get(quality.metric, quality.metric),
+        "base": held_out.base,
+        "source": source.strip(),
+        "sizes": [{**size, "value": round(size["value"], 5)} for size in quality.to_dict()["sizes"]],
+    }
+
+
+def _agreement(context: Context, model: str, held_out: HeldOut, collection: Collection, tell: Tell) -> dict[str, Any]:
+    shown = collection.first(MOST_MEASURED)
+    sizes = [
+        {**size.to_dict(), "spearman": round(size.spearman, 5), "neighbours": round(size.neighbours, 5)}
+        for size in context.encoder.sizes(model, shown.texts, tell)
+    ]
+    source = (
+        f"Agreement with the full vectors on {len(shown.texts):,} texts, which says nothing of how good those are: {held_out.words}. "
+        f"Neighbours are the {min(10, len(shown.texts) - 1)} nearest of each text. {left_out(collection, shown, 'measured')}"
     )
-    return {"note": f"{note} {left_out(collection, shown, 'measured')}".strip(), "precisions": list(PRECISIONS), "panels": panels}
+    return {"measure": "agreement", "source": source.strip(), "sizes": sizes}
 
 
 def check_texts(collection: Collection, fewest: int) -> None:

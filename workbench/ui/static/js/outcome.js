@@ -222,6 +222,7 @@ function drawSpread(calibration) {
     plot(curveBox, [curve(reliability.base, "base", muted), curve(reliability.tuned, "tuned", accent)], "mean cosine of a tenth of the pairs", target, [diagonal], { x: {}, y: { range: [-0.05, 1.05] } });
   }
   if (threshold) drawThreshold(threshold);
+  else if (calibration.no_threshold) make("p", "wb-oc-threshold", spread, `No threshold: ${calibration.no_threshold}.`).style.marginTop = "12px";
 }
 
 function drawThreshold(found) {

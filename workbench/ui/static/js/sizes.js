@@ -1,4 +1,5 @@
-// What shorter and coarser vectors keep. The choice is made in the browser; everything was measured beforehand.
+// How good shorter and coarser vectors are, or how far they agree with the full ones. The choice is made in the browser; everything
+// was measured beforehand.
 const root = element.querySelector(".wb-sizes");
 const chosen = { step: 0, precision: "float32" };
 const PRECISION_WORDS = { float32: "float32 (4 bytes a number)", int8: "int8 (1 byte a number)", binary: "binary (1 bit a number)" };
@@ -13,12 +14,37 @@ function make(tag, className, parent, text) {
 
 const count = (number) => number.toLocaleString("en-US");
 const percent = (share) => `${Math.round(share * 100)}%`;
+const plain = (number) => (number < 0 ? "−" : "") + Math.abs(number).toFixed(3);
+const signed = (number) => (Math.abs(number) < 0.0005 ? "±" : number < 0 ? "−" : "+") + Math.abs(number).toFixed(3);
 const times = (ratio) => (ratio >= 10 ? Math.round(ratio) : Math.round(ratio * 10) / 10);
 
 function renderEmpty() {
   const box = make("div", "wb-teach", root);
   make("h3", "", box, "How small can the vectors be?");
-  make("p", "", box, "A vector database pays for every number of every vector. Press Measure: the vectors of your texts are cut short and rounded, and you see how much of their neighbourhoods is left. Thirty texts or more give a fair picture.");
+  make("p", "", box, "A vector database pays for every number of every vector. Press Measure: the vectors are cut short and rounded. For a run, and for what it started from, you see how good they still are on the run's own test rows; for any other model, how far they agree with the full vectors of your texts, of which thirty or more give a fair picture.");
+}
+
+// What a cell of the table says of a size, beside its bytes: two parts, one below the other where there is no room.
+function cellWords(panel, size) {
+  if (panel.measure === "agreement") return [`${size.spearman.toFixed(3)} / `, percent(size.neighbours)];
+  const full = panel.sizes[0];
+  return [`${plain(size.value)} `, size === full ? "" : `(${signed(size.value - full.value)})`];
+}
+
+function captionWords(panel) {
+  if (panel.measure === "agreement") return "Rank correlation kept / nearest neighbours kept. Below: bytes of a vector, which are also the MB of a million";
+  return `${panel.metric}, the ${panel.words}; in brackets the difference from the full vectors. Below: bytes of a vector, which are also the MB of a million`;
+}
+
+// What the chosen size costs, as the end of the line under a model's name.
+function costWords(panel, size) {
+  if (panel.measure === "agreement") {
+    return `${percent(size.neighbours)} of the nearest neighbours stay; the rank correlation (Spearman) with the similarities of the full vectors is ${size.spearman.toFixed(3)}.`;
+  }
+  const full = panel.sizes[0];
+  const change = size === full ? "" : `, ${signed(size.value - full.value)} against the full vectors' ${plain(full.value)}`;
+  const base = panel.base === null ? "" : ` The base's full vectors have ${plain(panel.base)}.`;
+  return `${panel.words[0].toUpperCase()}${panel.words.slice(1)}: ${plain(size.value)}${change}.${base}`;
 }
 
 function render() {
@@ -62,6 +88,8 @@ function render() {
   const cards = panels.map((panel) => {
     const card = make("article", "wb-card-plain", grid);
     make("h3", "", card, panel.title);
+    card.dataset.measure = panel.measure;
+    make("p", "wb-subdued wb-size-source", card, panel.source);
     const line = make("p", "wb-size-line", card);
     line.setAttribute("role", "status");
     const scroll = make("div", "wb-scroll", card);
@@ -69,7 +97,7 @@ function render() {
     scroll.setAttribute("role", "group");
     scroll.setAttribute("aria-label", `All sizes of ${panel.title}`);
     const table = make("table", "wb-size-table", scroll);
-    make("caption", "", table, "Rank correlation kept / nearest neighbours kept, and bytes of a vector");
+    make("caption", "", table, captionWords(panel));
     const head = make("tr", "", make("thead", "", table));
     make("th", "", head, "Numbers").scope = "col";
     for (const precision of value.precisions) make("th", "", head, precision).scope = "col";
@@ -82,7 +110,8 @@ function render() {
       for (const precision of value.precisions) {
         const size = panel.sizes.find((each) => each.width === width && each.precision === precision);
         const cell = make("td", "", row);
-        make("span", "", cell, `${size.spearman.toFixed(3)} / ${percent(size.neighbours)}`);
+        const [value, beside] = cellWords(panel, size);
+        make("span", "wb-size-beside", make("span", "", cell, value), beside);
         make("span", "wb-subdued", cell, `${count(size.bytes)} B`);
         cells.set(`${step} ${precision}`, cell);
       }
@@ -100,8 +129,7 @@ function render() {
       const ratio = full.bytes / size.bytes;
       line.textContent =
         `${count(size.bytes)} bytes a vector${ratio > 1 ? ` instead of ${count(full.bytes)} (${times(ratio)} times smaller)` : ""}, ` +
-        `${count(size.bytes)} MB for a million texts. ${percent(size.neighbours)} of the nearest neighbours stay; ` +
-        `the rank correlation (Spearman) with the similarities of the full vectors is ${size.spearman.toFixed(3)}.`;
+        `${count(size.bytes)} MB for a million texts. ${costWords(panel, size)}`;
       for (const [key, cell] of cells) {
         const current = key === `${step} ${chosen.precision}`;
         cell.toggleAttribute("data-chosen", current);
