@@ -182,7 +182,7 @@ def correct_dataset(
 
     stored = open_dataset(ref, home)
     kind = KINDS[stored.kind]
-    columns = {role: list(stored.table()[role]) for role in kind.roles}
+    columns = {role: stored.table()[role][:] for role in kind.roles}
     classes = list(stored.classes)
     for place, value in values.items():
         if stored.kind == "class_pairs" and value not in classes:
