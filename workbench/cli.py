@@ -484,8 +484,8 @@ def _evaluate(options: argparse.Namespace) -> Answer:
 
     kind = KINDS[stored.kind]
     table = stored.table()
-    labels = None if kind.label is None else list(table[kind.label])
-    evaluator = build_evaluator(stored.kind, [list(table[role]) for role in kind.texts], labels)
+    labels = None if kind.label is None else table[kind.label][:]
+    evaluator = build_evaluator(stored.kind, [table[role][:] for role in kind.texts], labels)
 
     def measure(name: str) -> Evaluation:
         model = _load(name, options.home_folder)

@@ -119,9 +119,9 @@ def test_every_loss_trains_on_every_kind_it_names(
 
 
 def test_what_a_run_tells_and_leaves(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
-    listener = Recorder()
+    listener, folder = Recorder(), tmp_path / "run"  # the home lies in the test's folder too
     settings = recipe(tiny_bert, epochs=2).replace(watch=("pay my invoice", "please repair my router"))
-    result = run_training(settings, make_parts("scored_pairs", sentences), home, tmp_path, listener)  # type: ignore[arg-type]
+    result = run_training(settings, make_parts("scored_pairs", sentences), home, folder, listener)  # type: ignore[arg-type]
     assert listener.started is not None
     total, device, facts = listener.started
     assert (total, device, facts["rows"], facts["validation_rows"], facts["test_rows"]) == (12, "cpu", 48, 24, 60)
@@ -131,7 +131,7 @@ def test_what_a_run_tells_and_leaves(tiny_bert: Path, sentences: list[str], home
     sides = [point["cosine"] for point in listener.evaluations]
     assert all(sum(side["positive"]) + sum(side["negative"]) == 24 for side in sides)
     assert sides[0] != sides[-1], "training moves the cosines"
-    watched = [json.loads(line) for line in (tmp_path / "evaluations" / "watch.jsonl").read_text().splitlines()]
+    watched = [json.loads(line) for line in (folder / "evaluations" / "watch.jsonl").read_text().splitlines()]
     assert [line["step"] for line in watched] == [point["step"] for point in listener.evaluations]
     assert watched[0]["matrix"] != watched[-1]["matrix"]
     assert facts["baseline"] == listener.evaluations[0]["value"], "the stack is the base's own, so both start alike"
@@ -141,11 +141,11 @@ def test_what_a_run_tells_and_leaves(tiny_bert: Path, sentences: list[str], home
     values = [point["value"] for point in listener.evaluations]
     assert listener.evaluations[[point["step"] for point in listener.evaluations].index(best)]["value"] == max(values)
     assert result.padding_fraction == 0.0 and result.pairs_per_second > 0
-    model = SentenceTransformer(tmp_path / "model", device="cpu")
+    model = SentenceTransformer(folder / "model", device="cpu")
     assert model.encode("pay it").shape == (32,)
-    saved = json.loads((tmp_path / "evaluations" / "verdict.json").read_text())
+    saved = json.loads((folder / "evaluations" / "verdict.json").read_text())
     assert saved == json.loads(json.dumps(result.to_dict()["verdict"]))
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["evaluations", "model"]
+    assert sorted(item.name for item in folder.iterdir()) == ["evaluations", "model"]
     rates = [point["learning_rate"] for point in listener.train]
     assert max(rates) == pytest.approx(1e-3, rel=0.2) and rates[-1] < rates[3]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +28,22 @@ def chunks(column: TextColumn) -> Iterator[Sequence[str]]:
     """Yield the texts of a column in order, some thousand at a time."""
     for start in range(0, len(column), CHUNK):
         yield column[start : start + CHUNK]
+
+
+@dataclass(frozen=True)
+class TextsOf:
+    """The texts of some columns, one column after the other; whoever goes through them reads them anew.
+
+    Attributes:
+        columns: The columns.
+    """
+
+    columns: Sequence[TextColumn]
+
+    def __iter__(self) -> Iterator[str]:
+        for column in self.columns:
+            for texts in chunks(column):
+                yield from texts
 
 
 def digest_texts(columns: Sequence[TextColumn], fold: Callable[[str], str] = str) -> NDArray[np.uint64]:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
+from workbench.data.texts import TextsOf, read_numbers
 from workbench.errors import ConfigError, RunError
 from workbench.evaluation import Evaluation, Evaluator, Verdict, build_evaluator, compute_verdict
 from workbench.evaluation.verdict import not_judged
@@ -28,6 +30,7 @@ from workbench.training.insight import Insight
 from workbench.training.listener import Listener
 from workbench.training.outcome import Outcome
 from workbench.training.sampler import ShuffledBatches
+from workbench.training.token_cache import TokenCache
 from workbench.training.tokens import Tokens
 from workbench.training.trainer import SentenceTrainer, TrainedNetwork, is_bf16_fast
 
@@ -111,9 +114,10 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     transformers.utils.logging.disable_progress_bar()
     for note in parts.notes:
         listener.on_message(note)
-    columns, labels = _columns(parts.kind, parts.train)
-    texts = [text for column in columns for text in column]
-    model, base = build_network(recipe.base, recipe.architecture, home, texts, config.seed, device)
+    roles = KINDS[parts.kind]
+    columns = [parts.train[role] for role in roles.texts]  # read from the disk a chunk at a time
+    labels = None if roles.label is None else read_numbers(parts.train, roles.label)
+    model, base = build_network(recipe.base, recipe.architecture, home, TextsOf(columns), config.seed, device)
     if recipe.base == SCRATCH:
         base.save(output_dir / "base")
     validation, test = (
@@ -122,12 +126,14 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     )
 
     watch = _Stopwatch()
-    tokens = Tokens(model, columns)
+    tokens = Tokens(model, columns, TokenCache(home))
+    if tokens.cached:
+        listener.on_message("An earlier run tokenised the same texts with the same tokenizer; its word pieces were taken.")
     if tokens.truncated:
         listener.on_message(f"{tokens.truncated} texts are longer than {model.max_seq_length} word pieces and are cut off there.")
     loss = build_loss(recipe.loss, model.get_sentence_embedding_dimension(), len(parts.classes)).to(device)
     batches = ShuffledBatches(tokens, config.batch_size, config.seed, distinct=recipe.loss.entry.in_batch_negatives)
-    collate = Collate(tokens, None if labels is None else np.asarray(labels))
+    collate = Collate(tokens, labels)
     steps_per_epoch = len(batches)
     total = config.total_steps(steps_per_epoch)
     learning_rate = config.learning_rate_for(recipe.base != SCRATCH, model.encoder.get_word_embedding_dimension())
@@ -383,10 +389,10 @@ def _arguments(
     return arguments
 
 
-def _columns(kind: str, part: Any) -> tuple[list[list[str]], list[Any] | None]:
-    """Return the text columns and the labels of a part."""
+def _columns(kind: str, part: Any) -> tuple[list[list[str]], NDArray[Any] | None]:
+    """Return the text columns and the labels of a part that is held out, which fits into memory."""
     roles = KINDS[kind]
-    return [list(part[role]) for role in roles.texts], None if roles.label is None else list(part[roles.label])
+    return [part[role][:] for role in roles.texts], None if roles.label is None else read_numbers(part, roles.label)
 
 
 def _evaluate(model: SentenceTransformer, evaluator: Evaluator) -> Evaluation:

@@ -79,7 +79,7 @@ def _key(model: SentenceTransformer, columns: int, digests: NDArray[np.uint64]) 
         columns,
     ]
     key = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
-    key.update(memoryview(digests))
+    key.update(digests.data)
     return key.hexdigest()
 
 
