@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.data.catalogue import StoredDataset, import_file, is_dataset_ref, open_dataset
+from workbench.data.catalogue import StoredDataset, arrow_table, import_file, is_dataset_ref, open_dataset
 from workbench.data.inspection import examine
 from workbench.data.issues import rows_word
 from workbench.data.splitting import (
@@ -231,12 +231,10 @@ def load_pairs(
     Raises:
         DataError: If the file cannot be read or trained on.
     """
-    import datasets
-
     report, cleaned = examine(Path(path), columns, score_scale)
-    if not report.usable or cleaned is None:
+    if not report.usable or cleaned is None or report.kind is None:
         raise DataError(f"`{Path(path).name}`: {report.summary}", field="data")
-    return datasets.Dataset.from_dict(cleaned.columns)
+    return arrow_table(report.kind, cleaned.columns)
 
 
 def _resolve(data: str, home: Path, columns: Mapping[str, str] | None, scale: tuple[float, float] | None) -> StoredDataset:
