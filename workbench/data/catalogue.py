@@ -180,8 +180,6 @@ def correct_dataset(
     Raises:
         DataError: If there is no such data set, or it cannot be written.
     """
-    import datasets
-
     stored = open_dataset(ref, home)
     kind = KINDS[stored.kind]
     columns = {role: stored.table()[role][:] for role in kind.roles}
