@@ -751,6 +751,8 @@ def _doctor(options: argparse.Namespace) -> Answer:
         for device in answer["devices"]:
             print(f"device   {device['name']}: {device['description']}")
         print(f"home     {answer['home']['path']} ({answer['home']['free_gib']:.1f} GiB free)")
+        tokens = answer["tokens"]
+        print(f"tokens   {tokens['data_sets']} tokenised data sets, {tokens['mib']:.0f} MiB in {tokens['path']} (may be deleted)")
         print("bases    " + ", ".join(answer["bases"]))
         for problem in answer["problems"]:
             print(f"problem  {problem}")

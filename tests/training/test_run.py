@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from datasets import Dataset
+from datasets.arrow_dataset import Column
 
+from workbench.data import texts as texts_module
 from workbench.errors import ConfigError, RunError
 from workbench.models import SentenceTransformer
 from workbench.recipe import (
@@ -148,6 +151,45 @@ def test_what_a_run_tells_and_leaves(tiny_bert: Path, sentences: list[str], home
     assert sorted(item.name for item in folder.iterdir()) == ["evaluations", "model"]
     rates = [point["learning_rate"] for point in listener.train]
     assert max(rates) == pytest.approx(1e-3, rel=0.2) and rates[-1] < rates[3]
+
+
+def test_a_second_run_tokenises_nothing(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+    listeners = Recorder(), Recorder()
+    for name, listener in zip(("one", "two"), listeners, strict=True):
+        run_training(recipe(tiny_bert), make_parts("scored_pairs", sentences), home, tmp_path / name, listener)  # type: ignore[arg-type]
+    told = [[message for message in listener.messages if "tokenised" in message] for listener in listeners]
+    assert told[0] == [] and len(told[1]) == 1
+    assert listeners[0].train == listeners[1].train
+
+
+def test_a_large_validation_part_is_measured_in_part(
+    tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "_COMPARED_ROWS", 10)
+    listener = Recorder()
+    result = run_training(recipe(tiny_bert), make_parts("scored_pairs", sentences), home, tmp_path / "run", listener)  # type: ignore[arg-type]
+    assert "Steps are compared on 10 of the 24 validation rows." in listener.messages
+    assert listener.started is not None and listener.started[2]["validation_rows"] == 10
+    assert result.verdict["rows"] == 60, "the verdict looks at all rows"
+
+
+def test_training_texts_are_never_listed(
+    tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(texts_module, "CHUNK", 8)
+    given = make_parts("scored_pairs", sentences)
+    plain = Column.__getitem__
+
+    def in_chunks(column: Column, key: Any) -> Any:
+        read = plain(column, key)
+        assert column.source is not given.train or isinstance(read, pa.ChunkedArray) or len(read) <= 8, "read whole"
+        return read
+
+    monkeypatch.setattr(Column, "__getitem__", in_chunks)
+    monkeypatch.setattr(Column, "__iter__", lambda _: pytest.fail("gone through row by row"))
+    for base in (tiny_bert, "scratch"):
+        result = run_training(recipe(base), given, home, tmp_path / Path(base).name, Recorder())  # type: ignore[arg-type]
+        assert result.steps == 6
 
 
 @pytest.mark.parametrize("keep", ["latest", "best", "none"])

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _CURVE_POINTS = 2000
 _ENCODE_BATCH = 64
+_COMPARED_ROWS = 10_000
+"""Validation rows that are measured at every evaluation, a dozen times a run; a search over many more would outlast the training."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,12 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     model, base = build_network(recipe.base, recipe.architecture, home, TextsOf(columns), config.seed, device)
     if recipe.base == SCRATCH:
         base.save(output_dir / "base")
+    compared = parts.validation
+    if compared is not None and len(compared) > _COMPARED_ROWS:
+        listener.on_message(f"Steps are compared on {_COMPARED_ROWS:,} of the {len(compared):,} validation rows.")
+        compared = compared.select(np.linspace(0, len(compared) - 1, _COMPARED_ROWS).astype(np.int64))
     validation, test = (
-        None if part is None else build_evaluator(parts.kind, *_columns(parts.kind, part))
-        for part in (parts.validation, parts.test)
+        None if part is None else build_evaluator(parts.kind, *_columns(parts.kind, part)) for part in (compared, parts.test)
     )
 
     watch = _Stopwatch()
