@@ -2,9 +2,9 @@
 
     python -m benchmarks.million_pairs [--rows 1000000] [--steps 200] [--output benchmarks/million_pairs.json]
 
-The texts are made up from words of `mini`'s vocabulary, the frequent ones often. Everything happens in a temporary folder and in child
-processes, so that no stage profits from what another one left in memory by accident. `peak` is all memory of the process, mapped files
-included, which the system takes back when it needs it; `private` is what it cannot take back.
+The texts are made up from words of `mini`'s vocabulary, the frequent ones often. Everything happens in a temporary folder; the import is
+one child process and the run another, as they are in the workbench. `peak` is all memory of the process, mapped files included, which
+the system takes back when it needs it; `private` is what it cannot take back.
 """
 
 from __future__ import annotations
@@ -91,14 +91,24 @@ def stage(name: str, memory: Memory, found: dict[str, Any]) -> Iterator[None]:
     }
 
 
-def run_workbench(path: Path, home: Path, steps: int) -> dict[str, Any]:
-    """Import, split, tokenise and train, and return what each took."""
+def import_pairs(path: Path, home: Path) -> dict[str, Any]:
+    """Import the CSV, and return what that took."""
+    from workbench.data import import_file
+
     found: dict[str, Any] = {}
     memory = Memory()
-    from workbench.data import import_file, open_parts
-
     with stage("import", memory, found):
-        stored = import_file(path, home)
+        import_file(path, home)
+    return {"stages": found}
+
+
+def run_workbench(home: Path, steps: int) -> dict[str, Any]:
+    """Split, tokenise and train, and return what each took."""
+    from workbench.data import list_datasets, open_parts
+
+    found: dict[str, Any] = {}
+    memory = Memory()
+    (stored,) = list_datasets(home)
     training = TrainingConfig(
         max_steps=steps, eval_steps=steps, validation_fraction=HELD_OUT, test_fraction=HELD_OUT, device="cpu", learning_rate=2e-5
     )
@@ -139,15 +149,16 @@ def run_workbench(path: Path, home: Path, steps: int) -> dict[str, Any]:
 
 
 def load_plainly(path: Path) -> dict[str, Any]:
-    """Read the CSV into lists of str, and return what that takes."""
-    found: dict[str, Any] = {}
-    memory = Memory()
-    before = psutil.Process().memory_info().rss
-    with stage("lists", memory, found), path.open(encoding="utf-8", newline="") as stream:
-        columns = [list(cells) for cells in zip(*csv.reader(stream), strict=True)]
-        taken = psutil.Process().memory_info().rss - before
-    assert columns
-    return {"lists_of_str_mib": round(taken / MIB), "lists_of_str_peak_mib": found["lists"]["peak_mib"]}
+    """Read the CSV into lists of str, and return what they take."""
+    process = psutil.Process()
+    before = process.memory_info().rss
+    with path.open(encoding="utf-8", newline="") as stream:
+        reader = csv.reader(stream)
+        columns: list[list[str]] = [[] for _ in next(reader)]
+        for row in reader:
+            for column, cell in zip(columns, row, strict=True):
+                column.append(cell)
+    return {"lists_of_str_mib": round((process.memory_info().rss - before) / MIB)}
 
 
 class _Quiet:
@@ -180,21 +191,26 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--part", choices=("workbench", "lists"), help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=("lists", "import", "run"), help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.part == "lists":
-        print(json.dumps(load_plainly(options.file)))
-        return
-    if options.part == "workbench":
-        print(json.dumps(run_workbench(options.file, options.file.parent / "home", options.steps)))
+    if options.part is not None:
+        home = options.file.parent / "home"
+        answers = {
+            "lists": lambda: load_plainly(options.file),
+            "import": lambda: import_pairs(options.file, home),
+            "run": lambda: run_workbench(home, options.steps),
+        }
+        print(json.dumps(answers[options.part]()))
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.csv"
         write_pairs(path, options.rows)
         sizes = {"rows": options.rows, "csv_mib": round(path.stat().st_size / MIB)}
         plain = in_child("lists", "--file", str(path))
-        found = in_child("workbench", "--file", str(path), "--steps", str(options.steps))
+        imported = in_child("import", "--file", str(path))
+        found = in_child("run", "--file", str(path), "--steps", str(options.steps))
+    found["stages"] = imported["stages"] | found["stages"]
     print(f"{options.rows:,} rows, CSV {sizes['csv_mib']} MiB, as lists of str {plain['lists_of_str_mib']} MiB")
     for name, numbers in found["stages"].items():
         print(f"{name:24} {numbers['seconds']:8.1f} s {numbers['peak_mib']:6} MiB peak {numbers['private_mib']:6} MiB private")
