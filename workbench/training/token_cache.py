@@ -67,8 +67,9 @@ def read_arrays(folder: Path, mapped: bool = True) -> TokenArrays:
 
     def read(name: str) -> NDArray[Any]:
         path, dtype = TokenArrays.path(folder, name), np.int32 if name == "pieces" else np.int64
-        # A file without a byte cannot be mapped.
-        return np.memmap(path, dtype, mode="r") if mapped and path.stat().st_size else np.fromfile(path, dtype)
+        if mapped and path.stat().st_size:  # a file without a byte cannot be mapped
+            return np.asarray(np.memmap(path, dtype, mode="r"))
+        return np.fromfile(path, dtype)
 
     return TokenArrays(**{item.name: read(item.name) for item in fields(TokenArrays)})
 
