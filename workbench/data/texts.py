@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 8192
+CHUNK = 4096
 """Texts in memory at a time."""
 
 _BYTES = 16

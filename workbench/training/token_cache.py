@@ -26,7 +26,7 @@ from workbench.errors import RunError
 
 TOKENS_FOLDER = "tokens"
 KEPT_BYTES = 8 * 2**30
-"""What the cache may hold; a million pairs take some 150 MB. Beyond it, what was used longest ago goes."""
+"""What the cache may hold; a million pairs of ten words take some 130 MB. Beyond it, what was used longest ago goes."""
 
 _META = "meta.json"
 _DRAFT = ".new-"
