@@ -94,3 +94,19 @@ def test_numbers_keep_all_their_digits() -> None:
     table = datasets.Dataset.from_dict({"score": [0.1, 0.2, 1 / 3], "label": [2, 0, 1]}).select([2, 0])
     assert read_numbers(table, "score").tolist() == [1 / 3, 0.1]
     assert read_numbers(table, "label").dtype == np.int64
+    assert read_numbers(table.select([]), "score").shape == (0,)
+
+
+def test_numbers_are_read_a_chunk_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK", 7)
+    table = datasets.Dataset.from_dict({"label": list(range(50))}).select(range(49, -1, -2))
+    plain = datasets.Dataset.__getitem__
+    sizes = []
+
+    def noted(rows: datasets.Dataset, key: slice) -> object:
+        sizes.append(len(range(len(rows))[key]))
+        return plain(rows, key)
+
+    monkeypatch.setattr(datasets.Dataset, "__getitem__", noted)
+    assert read_numbers(table, "label").tolist() == list(range(49, -1, -2))
+    assert max(sizes) == 7
