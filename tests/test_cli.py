@@ -235,6 +235,7 @@ def test_doctor(run: Run, home: Path) -> None:
     code, answer, _ = run("doctor")
     assert code == 0 and answer["versions"]["torch"] and answer["devices"][0]["name"] == "cpu"
     assert "scratch" in answer["bases"] and answer["home"]["path"] == str(home.resolve())
+    assert answer["tokens"] == {"path": str(home.resolve() / "tokens"), "data_sets": 0, "mib": 0}
 
 
 def test_every_command_takes_home_and_json() -> None:

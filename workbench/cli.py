@@ -509,8 +509,8 @@ def _evaluator_of(stored: StoredDataset) -> Evaluator:
     from workbench.recipe import KINDS
 
     kind, table = KINDS[stored.kind], stored.table()
-    labels = None if kind.label is None else list(table[kind.label])
-    return build_evaluator(stored.kind, [list(table[role]) for role in kind.texts], labels)
+    labels = None if kind.label is None else table[kind.label][:]
+    return build_evaluator(stored.kind, [table[role][:] for role in kind.texts], labels)
 
 
 def _metric_rows(answer: Mapping[str, Any]) -> list[list[str]]:
@@ -794,6 +794,8 @@ def _doctor(options: argparse.Namespace) -> Answer:
         for device in answer["devices"]:
             print(f"device   {device['name']}: {device['description']}")
         print(f"home     {answer['home']['path']} ({answer['home']['free_gib']:.1f} GiB free)")
+        tokens = answer["tokens"]
+        print(f"tokens   {tokens['data_sets']} tokenised data sets, {tokens['mib']:.0f} MiB in {tokens['path']} (may be deleted)")
         print("bases    " + ", ".join(answer["bases"]))
         for problem in answer["problems"]:
             print(f"problem  {problem}")

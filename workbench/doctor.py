@@ -32,7 +32,8 @@ def examine(home: Path) -> dict[str, Any]:
         home: The workbench's home.
 
     Returns:
-        versions, devices, home (path, writable, free space), bases that need no network, and problems in words.
+        versions, devices, home (path, writable, free space), tokenised data sets kept for the next run, bases that need no network,
+        and problems in words.
     """
     problems: list[str] = []
     versions = {"workbench": _version("workbench") or _own_version(), "python": platform.python_version()}
@@ -52,6 +53,7 @@ def examine(home: Path) -> dict[str, Any]:
         "versions": versions,
         "devices": _devices() if versions["torch"] != "missing" else [],
         "home": facts,
+        "tokens": _tokens(home),
         "bases": _bases(home),
         "problems": problems,
     }
@@ -98,6 +100,13 @@ def _home(home: Path) -> dict[str, Any]:
         "writable": os.access(existing, os.W_OK),
         "free_gib": round(shutil.disk_usage(existing).free / 2**30, 2),
     }
+
+
+def _tokens(home: Path) -> dict[str, Any]:
+    from workbench.training.token_cache import TOKENS_FOLDER, TokenCache
+
+    sizes = TokenCache(home).sizes()
+    return {"path": str(home / TOKENS_FOLDER), "data_sets": len(sizes), "mib": round(sum(sizes.values()) / 2**20, 1)}
 
 
 def _bases(home: Path) -> list[str]:

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from workbench.data import inspect_file
+from workbench.data.cleaning import _contradictions
 from workbench.data.values import find_scale, parse_number
 from workbench.errors import DataError
 from workbench.recipe import KINDS
@@ -147,6 +149,19 @@ def test_slips_of_the_pen(tmp_path: Path) -> None:
 def test_classes_in_other_letter_case_are_one(tmp_path: Path) -> None:
     report = inspect_file(pairs("s1,s2,label", ["Entails", "entails", "entails", "neutral", "contradicts"] * 3, tmp_path / "a.csv"))
     assert report.classes == ("contradicts", "entails", "neutral")
+
+
+def test_contradictions_come_in_the_order_they_are_met() -> None:
+    generator = np.random.default_rng(0)
+    first, second = ([f"{word} {n}" for n in generator.integers(0, 12, 300)] for word in ("text", "Text"))
+    values = (generator.integers(0, 3, 300) / 2).tolist()
+    seen: dict[frozenset[str], int] = {}
+    met: dict[int, None] = {}
+    for place, pair in enumerate(zip(first, second, strict=True)):
+        earlier = seen.setdefault(frozenset(text.casefold() for text in pair), place)  # either way round
+        if values[earlier] != values[place]:
+            met |= {earlier: None, place: None}
+    assert _contradictions(first, second, values) == list(met) and len(met) > 100
 
 
 def test_the_same_pair_in_other_letter_case_contradicts(tmp_path: Path) -> None:

@@ -54,6 +54,15 @@ def check_no_leak(parts: Parts) -> None:
             assert not texts(part, parts.kind) & texts(other, parts.kind)
 
 
+def test_storing_never_pickles_the_rows(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Datasets' own fingerprint of rows in memory is that of their pickle, several times as large as the texts."""
+    monkeypatch.setattr("datasets.arrow_dataset.generate_fingerprint", lambda *_: pytest.fail("pickled"))
+    monkeypatch.setattr("workbench.data.texts.CHUNK", 7)
+    rows = grouped(40, 2)
+    stored = import_file(write(tmp_path / "a.csv", rows), home)
+    assert [tuple(row.values()) for row in stored.table()] == [(a, b, score / 5) for a, b, score in rows]
+
+
 def test_import_is_versioned_and_happens_once(tmp_path: Path, home: Path) -> None:
     path = write(tmp_path / "My pairs (1).csv", grouped(40, 2))
     first = import_file(path, home)

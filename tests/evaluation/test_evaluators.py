@@ -89,6 +89,16 @@ def test_metrics_equal_sentence_transformers(kind: str, seed: int) -> None:
         assert found.metrics[name] == pytest.approx(wanted[name], abs=1e-6), name
 
 
+def test_a_search_in_small_pieces_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns, labels = make_rows("pairs")
+    whole = build_evaluator("pairs", columns, labels)(GivenVectors())
+    monkeypatch.setattr("workbench.evaluation.information_retrieval._MOST_COSINES", 5 * len(columns[1]))
+    pieces = build_evaluator("pairs", columns, labels)(GivenVectors())
+    assert pieces.metrics == pytest.approx(whole.metrics)
+    assert whole.describe is not None and pieces.describe is not None
+    assert pieces.describe().columns["rank"].tolist() == whole.describe().columns["rank"].tolist()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_statistic_over_all_units_is_the_metric(kind: str) -> None:
     columns, labels = make_rows(kind)

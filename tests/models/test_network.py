@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from workbench.data.texts import TextsOf
 from workbench.models import Dense, Pooling, SentenceTransformer, Transformer, build_network
 from workbench.recipe import ArchitectureSpec, LayerSpec, parse_layers
 
@@ -46,3 +47,9 @@ def test_scratch_learns_its_word_pieces_from_the_texts(home: Path, sentences: li
     assert "router" in model.tokenizer.get_vocab()
     weights = [network.encoder.auto_model.embeddings.word_embeddings.weight for network in (model, again)]
     assert torch.equal(*weights)
+
+
+def test_scratch_takes_texts_that_are_read_anew_each_time(home: Path, sentences: list[str]) -> None:
+    listed, _ = build_network("scratch", stack("pooling"), home, sentences, 3, CPU)
+    read, _ = build_network("scratch", stack("pooling"), home, TextsOf([sentences[:150], sentences[150:]]), 3, CPU)
+    assert listed.tokenizer.get_vocab() == read.tokenizer.get_vocab()

@@ -36,7 +36,7 @@ def train(case: str, base: Path, sentences: list[str], folder: Path, devices: in
     kind, loss = settings.pop("kind"), settings.pop("loss")
     # Without a validation part the model of the last step is kept.
     parts = GivenParts(kind, make_part(kind, sentences, ROWS, 0), None, None, classes=("a", "b", "c"))
-    settings |= {"epochs": 2, "batch_size": BATCH_SIZE, "devices": devices}
+    settings |= {"epochs": 2, "batch_size": BATCH_SIZE, "devices": devices, "precision": "fp32"}
     result = run_training(recipe(base, kind, loss=LossSpec(loss), **settings), parts, folder / "home", folder / case, listener)  # type: ignore[arg-type]
     if result is not None:
         told = {"train": listener.train, "result": asdict(result)}

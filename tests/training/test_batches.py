@@ -150,6 +150,65 @@ def test_every_row_comes_once_an_epoch(distinct: bool, epoch: int, model: Senten
     assert list(other) != found
 
 
+class Numbered:
+    """What a sampler asks of tokens."""
+
+    def __init__(self, columns: np.ndarray) -> None:
+        self.columns, self.rows = columns, columns.shape[1]
+
+
+def plain_batches(columns: np.ndarray, size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Rows in their order, each into the first batch that it clashes with nothing in, written as plainly as can be."""
+    waiting = np.random.default_rng((seed, epoch)).permutation(columns.shape[1]).tolist()
+    batches = []
+    while waiting:
+        batch: list[int] = []
+        passed_by: list[int] = []
+        seen: set[int] = set()
+        while waiting and len(batch) < size and len(passed_by) < 20 * size:
+            row = waiting.pop(0)
+            sentences = set(columns[:, row].tolist())
+            (passed_by if sentences & seen else batch).append(row)
+            seen |= sentences if row in batch else set()
+        waiting = passed_by + waiting
+        batches.append(batch)
+    return batches
+
+
+@pytest.mark.parametrize("sentences", [2, 40, 300, 100_000])
+@pytest.mark.parametrize("size", [1, 5, 32])
+def test_batches_without_repeats_are_those_of_the_plain_search(sentences: int, size: int) -> None:
+    columns = np.random.default_rng(0).integers(0, sentences, (2, 333))
+    batches = ShuffledBatches(Numbered(columns), size, seed=4, distinct=True)  # type: ignore[arg-type]
+    for epoch in (0, 1):
+        batches.set_epoch(epoch)
+        assert list(batches) == plain_batches(columns, size, 4, epoch)
+
+
+@pytest.mark.parametrize("rows", [1, 31, 32, 33, 64])
+def test_batches_are_the_permutation_cut(rows: int) -> None:
+    batches = ShuffledBatches(Numbered(np.zeros((2, rows), dtype=np.int64)), 32, seed=4)  # type: ignore[arg-type]
+    order = np.random.default_rng((4, 0)).permutation(rows).tolist()
+    assert list(batches) == [order[start : start + 32] for start in range(0, rows, 32)] and len(batches) == -(-rows // 32)
+
+
+def test_padded_batches_pad_on_the_side_of_the_tokenizer(model: SentenceTransformer) -> None:
+    model.encoder._packs = False
+    model.tokenizer.pad_token_id = 0
+    for side, rows in (("right", [[7, 0, 0], [1, 2, 3]]), ("left", [[0, 0, 7], [1, 2, 3]])):
+        model.tokenizer.padding_side = side
+        features = model.encoder.collate([[7], [1, 2, 3]], torch.device("cpu"))
+        assert features["input_ids"].tolist() == rows
+        assert features["layout"].mask.tolist() == [[number > 0 for number in row] for row in rows]
+
+
+def test_padding_is_counted(model: SentenceTransformer) -> None:
+    model.encoder._packs = False
+    padding = Padding()
+    embed(model, Batch([[2, 3], [2, 9, 9, 3]], [torch.tensor([0, 1])], None), padding=padding)
+    assert (padding.positions, padding.padded) == (8, 2)
+
+
 def test_truncated_texts_are_counted(model: SentenceTransformer) -> None:
     assert Tokens(model, [["pay " * 100, "pay it", "pay " * 100]]).truncated == 1
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from datasets.arrow_dataset import Column
 
+from workbench.data import texts as texts_module
 from workbench.errors import ConfigError, RunError
 from workbench.models import SentenceTransformer
 from workbench.recipe import (
@@ -120,9 +122,9 @@ def test_every_loss_trains_on_every_kind_it_names(
 
 
 def test_what_a_run_tells_and_leaves(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
-    listener = Recorder()
+    listener, folder = Recorder(), tmp_path / "run"  # the home lies in the test's folder too
     settings = recipe(tiny_bert, epochs=2).replace(watch=("pay my invoice", "please repair my router"))
-    result = run_training(settings, make_parts("scored_pairs", sentences), home, tmp_path, listener)  # type: ignore[arg-type]
+    result = run_training(settings, make_parts("scored_pairs", sentences), home, folder, listener)  # type: ignore[arg-type]
     assert listener.started is not None
     total, device, facts = listener.started
     assert (total, device, facts["rows"], facts["validation_rows"], facts["test_rows"]) == (12, "cpu", 48, 24, 60)
@@ -132,7 +134,7 @@ def test_what_a_run_tells_and_leaves(tiny_bert: Path, sentences: list[str], home
     sides = [point["cosine"] for point in listener.evaluations]
     assert all(sum(side["positive"]) + sum(side["negative"]) == 24 for side in sides)
     assert sides[0] != sides[-1], "training moves the cosines"
-    watched = [json.loads(line) for line in (tmp_path / "evaluations" / "watch.jsonl").read_text().splitlines()]
+    watched = [json.loads(line) for line in (folder / "evaluations" / "watch.jsonl").read_text().splitlines()]
     assert [line["step"] for line in watched] == [point["step"] for point in listener.evaluations]
     assert watched[0]["matrix"] != watched[-1]["matrix"]
     assert facts["baseline"] == listener.evaluations[0]["value"], "the stack is the base's own, so both start alike"
@@ -142,13 +144,52 @@ def test_what_a_run_tells_and_leaves(tiny_bert: Path, sentences: list[str], home
     values = [point["value"] for point in listener.evaluations]
     assert listener.evaluations[[point["step"] for point in listener.evaluations].index(best)]["value"] == max(values)
     assert result.padding_fraction == 0.0 and result.pairs_per_second > 0
-    model = SentenceTransformer(tmp_path / "model", device="cpu")
+    model = SentenceTransformer(folder / "model", device="cpu")
     assert model.encode("pay it").shape == (32,)
-    saved = json.loads((tmp_path / "evaluations" / "verdict.json").read_text())
+    saved = json.loads((folder / "evaluations" / "verdict.json").read_text())
     assert saved == json.loads(json.dumps(result.to_dict()["verdict"]))
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["evaluations", "model"]
+    assert sorted(item.name for item in folder.iterdir()) == ["evaluations", "model"]
     rates = [point["learning_rate"] for point in listener.train]
     assert max(rates) == pytest.approx(1e-3, rel=0.2) and rates[-1] < rates[3]
+
+
+def test_a_second_run_tokenises_nothing(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
+    listeners = Recorder(), Recorder()
+    for name, listener in zip(("one", "two"), listeners, strict=True):
+        run_training(recipe(tiny_bert), make_parts("scored_pairs", sentences), home, tmp_path / name, listener)  # type: ignore[arg-type]
+    told = [[message for message in listener.messages if "tokenised" in message] for listener in listeners]
+    assert told[0] == [] and len(told[1]) == 1
+    assert listeners[0].train == listeners[1].train
+
+
+def test_a_large_validation_part_is_measured_in_part(
+    tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "_COMPARED_ROWS", 10)
+    listener = Recorder()
+    result = run_training(recipe(tiny_bert), make_parts("scored_pairs", sentences), home, tmp_path / "run", listener)  # type: ignore[arg-type]
+    assert "Steps are compared on 10 of the 24 validation rows." in listener.messages
+    assert listener.started is not None and listener.started[2]["validation_rows"] == 10
+    assert result.verdict["rows"] == 60, "the verdict looks at all rows"
+
+
+def test_training_texts_are_never_listed(
+    tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(texts_module, "CHUNK", 8)
+    given = make_parts("scored_pairs", sentences)
+    plain = Column.__getitem__
+
+    def in_chunks(column: Column, key: Any) -> Any:
+        read = plain(column, key)
+        assert column.source is not given.train or len(read) <= 8, "read whole"
+        return read
+
+    monkeypatch.setattr(Column, "__getitem__", in_chunks)
+    monkeypatch.setattr(Column, "__iter__", lambda _: pytest.fail("gone through row by row"))
+    for base in (tiny_bert, "scratch"):
+        result = run_training(recipe(base), given, home, tmp_path / Path(base).name, Recorder())  # type: ignore[arg-type]
+        assert result.steps == 6
 
 
 @pytest.mark.parametrize("keep", ["latest", "best", "none"])

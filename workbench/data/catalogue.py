@@ -11,7 +11,8 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from workbench.data.cleaning import Cleaned
 from workbench.data.inspection import DataReport, examine
 from workbench.data.splitting import Split
+from workbench.data.texts import chunks
 from workbench.data.values import Scale
 from workbench.errors import DataError
 from workbench.recipe.kinds import KINDS
@@ -178,11 +180,9 @@ def correct_dataset(
     Raises:
         DataError: If there is no such data set, or it cannot be written.
     """
-    import datasets
-
     stored = open_dataset(ref, home)
     kind = KINDS[stored.kind]
-    columns = {role: list(stored.table()[role]) for role in kind.roles}
+    columns = {role: stored.table()[role][:] for role in kind.roles}
     classes = list(stored.classes)
     for place, value in values.items():
         if stored.kind == "class_pairs" and value not in classes:
@@ -191,7 +191,7 @@ def correct_dataset(
         columns[kind.label][place] = classes.index(value) if stored.kind == "class_pairs" else value
     kept = np.ones(stored.rows, dtype=bool)
     kept[list(dropped)] = False
-    table = datasets.Dataset.from_dict(columns, features=_features(stored.kind)).select(np.flatnonzero(kept))
+    table = arrow_table(stored.kind, columns).select(np.flatnonzero(kept))
     meta = {
         "kind": stored.kind,
         "rows": len(table),
@@ -274,8 +274,6 @@ def _versions(home: Path, identifier: str) -> Iterator[StoredDataset]:
 
 
 def _store(home: Path, identifier: str, name: str, report: DataReport, cleaned: Cleaned) -> StoredDataset:
-    import datasets
-
     meta = {
         "name": name,
         "kind": report.kind,
@@ -285,7 +283,7 @@ def _store(home: Path, identifier: str, name: str, report: DataReport, cleaned: 
         "classes": list(report.classes),
         "report": report.to_dict(),
     }
-    table = datasets.Dataset.from_dict(cleaned.columns, features=_features(report.kind or ""))
+    table = arrow_table(report.kind or "", cleaned.columns)
     return _write_version(home, identifier, table, lambda version: meta)
 
 
@@ -331,11 +329,24 @@ def _write_version(
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _features(kind: str) -> datasets.Features:
+def arrow_table(kind: str, columns: Mapping[str, Sequence[Any]]) -> datasets.Dataset:
+    """Return rows as Arrow.
+
+    Args:
+        kind: A key of `KINDS`.
+        columns: Role -> values.
+    """
     import datasets
+    import pyarrow as pa
 
     types = {"score": "float64", "label": "int64"}
-    return datasets.Features({role: datasets.Value(types.get(role, "string")) for role in KINDS[kind].roles})
+    features = datasets.Features({role: datasets.Value(types.get(role, "string")) for role in KINDS[kind].roles})
+    arrays = [
+        pa.chunked_array([pa.array(part, field.type) for part in chunks(columns[field.name])], field.type)
+        for field in features.arrow_schema
+    ]
+    # Without a fingerprint, datasets would pickle all rows to make one, which takes several times their memory.
+    return datasets.Dataset(pa.Table.from_arrays(arrays, schema=features.arrow_schema), fingerprint=uuid.uuid4().hex)
 
 
 def _digest(path: Path) -> str:

@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from workbench.data.issues import Issue, issue, rows_word
 from workbench.data.roles import Guess
+from workbench.data.splitting import text_ids
 from workbench.data.tables import RawTable
 from workbench.data.values import Scale, find_scale, has_decimal_comma, parse_number
 from workbench.data.vocabulary import FALSE_WORDS, MISSING_LABELS, TRUE_WORDS
@@ -268,16 +271,10 @@ def _look_at_pairs(
         what = "A text paired with itself" if values is None else "A text paired with itself, not at the highest value"
         issues.append(issue("self_pair", "warning", f"{what}: {rows_word(len(same))}", numbers(same)))
     if values is not None:
-        by_pair: dict[frozenset[str], tuple[float, int]] = {}
-        conflicts: dict[int, None] = {}
-        for place, row in enumerate(kept):
-            pair = frozenset(" ".join(text.casefold().split()) for text in (first[place], second[place]))
-            value, earlier = by_pair.setdefault(pair, (values[place], row))
-            if abs(value - values[place]) > 1e-9:
-                conflicts |= {earlier: None, row: None}
+        conflicts = _contradictions(first, second, values)
         if conflicts:
             text = f"The same pair with different values (all kept, but they pull in different directions): {rows_word(len(conflicts))}"
-            issues.append(issue("contradiction", "warning", text, numbers(list(conflicts))))
+            issues.append(issue("contradiction", "warning", text, numbers([kept[place] for place in conflicts])))
     if kind == "triplets":
         equal = [row for place, row in enumerate(kept) if columns[2][place] in {first[place], second[place]}]
         if equal:
@@ -296,6 +293,15 @@ def _look_at_pairs(
         )
         issues.append(issue("long_text", "warning", text, numbers(long)))
     _look_for_near_duplicates(columns, kept, issues, numbers, full)
+
+
+def _contradictions(first: Sequence[str], second: Sequence[str], values: Sequence[float]) -> list[int]:
+    """Return the places of pairs, either way round, whose value is not the one they have where they come first, and those first places."""
+    ids = np.sort(text_ids([first, second]), axis=0)
+    _, first_place, pair = np.unique(ids[0] * (ids.max(initial=0) + 1) + ids[1], return_index=True, return_inverse=True)
+    value, earlier = np.asarray(values), first_place[pair]
+    differ = np.flatnonzero(np.abs(value - value[earlier]) > 1e-9)
+    return list(dict.fromkeys(np.stack([earlier[differ], differ], axis=1).ravel().tolist()))
 
 
 def _look_for_near_duplicates(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.data.catalogue import StoredDataset, import_file, is_dataset_ref, open_dataset
+from workbench.data.catalogue import StoredDataset, arrow_table, import_file, is_dataset_ref, open_dataset
 from workbench.data.inspection import examine
 from workbench.data.issues import rows_word
 from workbench.data.splitting import (
@@ -24,6 +24,7 @@ from workbench.data.splitting import (
     split_rows,
     text_ids,
 )
+from workbench.data.texts import read_numbers
 from workbench.errors import DataError
 from workbench.recipe.kinds import KINDS
 from workbench.recipe.recipe import Recipe
@@ -127,7 +128,7 @@ def open_parts(recipe: Recipe, home: Path) -> Parts:
         0.0 if "validation" in given else config.validation_fraction,
         0.0 if "test" in given else config.test_fraction,
     )
-    ids = text_ids([list(table[role]) for role in kind.texts])
+    ids = text_ids([table[role] for role in kind.texts])
     method: Method = "given"
     leaking = False
     parts: dict[str, datasets.Dataset | None] = {"validation": given.get("validation"), "test": given.get("test")}
@@ -175,7 +176,7 @@ def preview_split(ref: str, home: Path, training: TrainingConfig) -> SplitSummar
     """
     stored = open_dataset(ref, home)
     table = stored.table()
-    ids = text_ids([list(table[role]) for role in KINDS[stored.kind].texts])
+    ids = text_ids([table[role] for role in KINDS[stored.kind].texts])
     fractions = (training.validation_fraction, training.test_fraction)
     split = _split(stored, ids, np.arange(ids.shape[1]), fractions, training.seed, allow_leaking=False)
     share = random_leak_share(ids, len(split.test), training.seed)
@@ -203,12 +204,12 @@ def suggest_sentences(ref: str, home: Path, training: TrainingConfig, count: int
     kind = KINDS[stored.kind]
     table = stored.table()
     try:
-        ids = text_ids([list(table[role]) for role in kind.texts])
+        ids = text_ids([table[role] for role in kind.texts])
         split = split_rows(ids, training.validation_fraction, training.test_fraction, training.seed)
         table = table.select(split.validation if len(split.validation) else split.train)
     except DataError:
         pass
-    order = range(len(table)) if kind.label is None else np.argsort(-np.asarray(table[kind.label]), kind="stable")
+    order = range(len(table)) if kind.label is None else np.argsort(-read_numbers(table, kind.label), kind="stable")
     places = [0, len(order) // 2, len(order) - 1] if kind.label is not None else range(min(count, len(order)))
     texts = [str(table[int(order[place])][role]) for place in places for role in kind.texts]
     return tuple(text for text in dict.fromkeys(text.strip() for text in texts) if 0 < len(text) <= WATCH_CHARACTERS)[:count]
@@ -230,12 +231,10 @@ def load_pairs(
     Raises:
         DataError: If the file cannot be read or trained on.
     """
-    import datasets
-
     report, cleaned = examine(Path(path), columns, score_scale)
-    if not report.usable or cleaned is None:
+    if not report.usable or cleaned is None or report.kind is None:
         raise DataError(f"`{Path(path).name}`: {report.summary}", field="data")
-    return datasets.Dataset.from_dict(cleaned.columns)
+    return arrow_table(report.kind, cleaned.columns)
 
 
 def _resolve(data: str, home: Path, columns: Mapping[str, str] | None, scale: tuple[float, float] | None) -> StoredDataset:
@@ -286,7 +285,7 @@ def _split(stored: StoredDataset, ids: Rows, places: Rows, fractions: tuple[floa
 
 
 def _shared(table: Any, held_out: Any, roles: tuple[str, ...]) -> NDArray[np.bool_]:
-    return rows_that_share([list(table[role]) for role in roles], [list(held_out[role]) for role in roles])
+    return rows_that_share([table[role] for role in roles], [held_out[role] for role in roles])
 
 
 def _without(table: Any, rows: NDArray[np.bool_]) -> Any:

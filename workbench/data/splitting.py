@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data.issues import rows_word
+from workbench.data.texts import TextColumn, digest_texts, number_digests
 from workbench.errors import DataError
 
 Rows = NDArray[np.int64]
@@ -40,11 +42,13 @@ class Split:
     leaking: bool = False
 
 
-def text_ids(columns: Sequence[Sequence[str]]) -> Rows:
+def text_ids(columns: Sequence[TextColumn]) -> Rows:
     """Return a number for each text, equal for texts that differ only in case and spaces, (columns, rows)."""
-    number: dict[str, int] = {}
-    ids = [[number.setdefault(" ".join(text.casefold().split()), len(number)) for text in column] for column in columns]
-    return np.array(ids, dtype=np.int64)
+    return number_digests(digest_texts(columns, _fold))[0].reshape(len(columns), len(columns[0]))
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def components(table: Any, text_columns: Sequence[str]) -> Rows:
@@ -54,11 +58,11 @@ def components(table: Any, text_columns: Sequence[str]) -> Rows:
         table: Anything whose `[name]` is a column of texts.
         text_columns: The names of those columns.
     """
-    return _components(text_ids([list(table[name]) for name in text_columns]))
+    return _components(text_ids([table[name] for name in text_columns]))
 
 
 def _components(ids: Rows) -> Rows:
-    parent = list(range(int(ids.max(initial=-1)) + 1))
+    parent = array("q", range(int(ids.max(initial=-1)) + 1))
 
     def find(node: int) -> int:
         while parent[node] != node:
@@ -67,9 +71,9 @@ def _components(ids: Rows) -> Rows:
         return node
 
     for column in ids[1:]:
-        for first, other in zip(ids[0].tolist(), column.tolist(), strict=True):
+        for first, other in zip(memoryview(ids[0]), memoryview(column), strict=True):
             parent[find(first)] = find(other)
-    roots = np.array([find(text) for text in ids[0].tolist()], dtype=np.int64)
+    roots = np.fromiter((find(text) for text in memoryview(ids[0])), dtype=np.int64, count=ids.shape[1])
     return np.unique(roots, return_inverse=True)[1].astype(np.int64)
 
 
@@ -159,14 +163,14 @@ def _shares(ids: Rows, rows: Rows, others: Rows) -> NDArray[np.bool_]:
     return np.asarray(np.isin(ids[:, rows], ids[:, others]).any(axis=0))
 
 
-def rows_that_share(texts: Sequence[Sequence[str]], others: Sequence[Sequence[str]]) -> NDArray[np.bool_]:
+def rows_that_share(texts: Sequence[TextColumn], others: Sequence[TextColumn]) -> NDArray[np.bool_]:
     """Return for each row whether one of its texts stands in another table.
 
     Args:
         texts: Text columns of the rows.
         others: Text columns of the other table.
     """
-    joined = text_ids([[text for column in (*texts, *others) for text in column]])[0]
+    joined, _ = number_digests(digest_texts([*texts, *others], _fold))
     count = len(texts) * len(texts[0])
     own, foreign = joined[:count].reshape(len(texts), -1), joined[count:]
     return np.asarray(np.isin(own, foreign).any(axis=0))

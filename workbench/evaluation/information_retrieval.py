@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,8 @@ from workbench.evaluation.evaluation import Details, Encode, Evaluation, Evaluat
 CUTOFFS = (1, 3, 5, 10)
 DEPTH = 100
 _CHUNK = 512
+_MOST_COSINES = 2**24
+"""Cosines in memory at a time, whatever the number of documents."""
 
 
 class InformationRetrievalEvaluator(Evaluator):
@@ -66,8 +70,7 @@ def _details(asked: Vectors, documents: Vectors, own: NDArray[np.int64], relevan
         relevant: The documents of each query.
     """
     cosine, rank = np.empty(len(own)), np.empty(len(own), dtype=np.int64)
-    for start in range(0, len(own), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+    for rows in _slices(len(own), len(documents)):
         scores = asked[own[rows, 0]] @ documents.T
         cosine[rows] = scores[np.arange(len(scores)), own[rows, 1]]
         for place, query in enumerate(own[rows, 0].tolist()):
@@ -88,12 +91,18 @@ def _search(queries: NDArray[np.floating], corpus: NDArray[np.floating]) -> NDAr
     """Return the corpus indices of each query's best documents, best first, (queries, up to DEPTH)."""
     depth = min(DEPTH, len(corpus))
     found = []
-    for start in range(0, len(queries), _CHUNK):
-        scores = queries[start : start + _CHUNK] @ corpus.T
+    for rows in _slices(len(queries), len(corpus)):
+        scores = queries[rows] @ corpus.T
         best = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
         order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
         found.append(np.take_along_axis(best, order, axis=1))
     return np.concatenate(found)
+
+
+def _slices(queries: int, documents: int) -> Iterator[slice]:
+    size = max(1, min(_CHUNK, _MOST_COSINES // documents))
+    for start in range(0, queries, size):
+        yield slice(start, start + size)
 
 
 def _per_query_metrics(hits: NDArray[np.bool_], totals: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:

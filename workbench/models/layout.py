@@ -163,3 +163,10 @@ class PackedLayout(Layout):
     def last(self, x: Tensor) -> Tensor:  # noqa: D102
         picked = x[self._start + self._length - 1]
         return torch.where(self.counts().unsqueeze(-1) > 0, picked, torch.zeros_like(picked))
+
+
+def put_on(device: torch.device, tensor: Tensor) -> Tensor:
+    """Return a tensor of the host's memory on a device. A copy to a CUDA GPU joins its queue, and nobody waits for it."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from workbench.recipe.architecture import ArchitectureSpec
 
 
 def build_network(
-    base: str, architecture: ArchitectureSpec, home: Path, texts: Sequence[str], seed: int, device: torch.device
+    base: str, architecture: ArchitectureSpec, home: Path, texts: Iterable[str], seed: int, device: torch.device
 ) -> tuple[SentenceTransformer, SentenceTransformer]:
     """Build a network before its first training step. Weights of new layers come from torch's generator.
 
@@ -27,7 +27,7 @@ def build_network(
         base: Base encoder; a run's id must have been resolved to its folder.
         architecture: The layers, encoder first.
         home: The workbench's home, where base encoders are looked up.
-        texts: What the word pieces of `scratch` are learned from; not looked at for any other base.
+        texts: What the word pieces of `scratch` are learned from, gone through twice; not looked at for any other base.
         seed: For the weights of `scratch`.
         device: Where the network is put.
 

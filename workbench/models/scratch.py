@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
@@ -14,11 +14,11 @@ from workbench.recipe.scratch import SCRATCH_INFO, SCRATCH_SHAPE, SCRATCH_VOCAB_
 _SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
 
 
-def build_scratch(texts: Sequence[str], seed: int) -> Transformer:
+def build_scratch(texts: Iterable[str], seed: int) -> Transformer:
     """Return an untrained encoder.
 
     Args:
-        texts: What the vocabulary is learned from: training texts only, or test words would be known beforehand.
+        texts: What the vocabulary is learned from: training texts only, or test words would be known beforehand. Gone through twice.
         seed: For the weights.
     """
     tokenizer = learn_word_pieces(texts, SCRATCH_VOCAB_SIZE)
@@ -32,14 +32,14 @@ def build_scratch(texts: Sequence[str], seed: int) -> Transformer:
     return Transformer.from_parts(model, wrapped, SCRATCH_INFO.max_seq_length, SCRATCH_INFO.max_positions)
 
 
-def learn_word_pieces(texts: Sequence[str], vocab_size: int) -> Tokenizer:
+def learn_word_pieces(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     """Return a lower-casing WordPiece tokenizer whose vocabulary depends on the texts alone.
 
     The trainer numbers the pieces that continue a word in the order of a hash table, which changes with every process, and
     breaks ties by number. Handing it those pieces beforehand, sorted, makes the vocabulary the same every time.
 
     Args:
-        texts: What to learn from.
+        texts: What to learn from; gone through twice.
         vocab_size: Most pieces it may have.
     """
     normalizer, pre_tokenizer = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import AutoModel, AutoModelForTextEncoding, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
@@ -17,7 +19,7 @@ from workbench.models import attention
 from workbench.models.bases import resolve_base
 from workbench.models.folder import OFFSET_FAMILIES, ModelFolder, read_folder
 from workbench.models.layer import Features, Layer
-from workbench.models.layout import PackedLayout, PaddedLayout
+from workbench.models.layout import PackedLayout, PaddedLayout, put_on
 from workbench.models.quick_dropout import replace_dropout
 
 logger = logging.getLogger(__name__)
@@ -132,17 +134,14 @@ class Transformer(Layer):
             device: Where the encoder is.
         """
         lengths = [len(ids) for ids in token_ids]
+        flat = torch.from_numpy(np.fromiter(itertools.chain.from_iterable(token_ids), dtype=np.int64, count=sum(lengths)))
         if device.type == "cpu" and self.packs and lengths == sorted(lengths) and min(lengths, default=0) > 0:
-            flat = torch.tensor([token for ids in token_ids for token in ids], dtype=torch.long)
             return {"input_ids": flat, "layout": PackedLayout(lengths)}
-        longest = max(lengths, default=0)
-        pad = self.tokenizer.pad_token_id or 0
-        left = self.tokenizer.padding_side == "left"
-        rows = [[*[pad] * (longest - len(ids)), *ids] if left else [*ids, *[pad] * (longest - len(ids))] for ids in token_ids]
-        input_ids = torch.tensor(rows, dtype=torch.long).to(device)
-        filled = torch.arange(longest) < torch.tensor(lengths).unsqueeze(1)
-        mask = (filled.flip(1) if left else filled).to(device)
-        return {"input_ids": input_ids, "layout": PaddedLayout(mask)}
+        filled = torch.arange(max(lengths, default=0)) < torch.tensor(lengths).unsqueeze(1)
+        mask = filled.flip(1) if self.tokenizer.padding_side == "left" else filled
+        input_ids = torch.full(mask.shape, self.tokenizer.pad_token_id or 0)
+        input_ids[mask] = flat
+        return {"input_ids": put_on(device, input_ids), "layout": PaddedLayout(put_on(device, mask))}
 
     def forward(self, features: Features) -> Features:
         """Read `input_ids` and `layout` (or `attention_mask`), write `token_embeddings`.

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from workbench.models.layout import put_on
 from workbench.training.tokens import Tokens
 
 
@@ -31,6 +32,11 @@ class Batch:
     def rows(self) -> int:
         """Number of rows."""
         return len(self.columns[0])
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch with its numbers on a device; the word pieces follow when they are embedded."""
+        labels = None if self.labels is None else put_on(device, self.labels)
+        return Batch(self.token_ids, [put_on(device, column) for column in self.columns], labels)
 
 
 class Collate:

@@ -26,13 +26,11 @@ class Padding:
     positions: int = 0
     padded: int = 0
 
-    def count(self, layout: Layout) -> None:
-        """Add one forward pass."""
-        if isinstance(layout, PaddedLayout):
-            self.positions += layout.mask.numel()
-            self.padded += layout.mask.numel() - int(layout.mask.sum())
-        else:
-            self.positions += layout.keep.numel()
+    def count(self, layout: Layout, tokens: int) -> None:
+        """Add one forward pass over some tokens; what is on a GPU is not looked at, which would wait for it."""
+        positions = layout.mask.numel() if isinstance(layout, PaddedLayout) else tokens
+        self.positions += positions
+        self.padded += positions - tokens
 
     @property
     def fraction(self) -> float:
@@ -73,7 +71,7 @@ def embed(
 def _collate(model: SentenceTransformer, token_ids: Sequence[list[int]], padding: Padding | None) -> Features:
     features = model.encoder.collate(token_ids, model.device)
     if padding is not None:
-        padding.count(features["layout"])
+        padding.count(features["layout"], sum(map(len, token_ids)))
     return features
 
 

@@ -115,7 +115,7 @@ class Outcome:
         """Yield each test row: its place in the data set, its texts and value, and what both models make of it."""
         parts, kind = self._parts, KINDS[self._parts.kind]
         assert parts.test is not None
-        columns = {role: list(parts.test[role]) for role in kind.roles}
+        columns = {role: parts.test[role][:] for role in kind.roles}
         numbers = np.arange(len(parts.test)) if parts.test_rows is None else parts.test_rows
         for place, number in enumerate(numbers.tolist()):
             yield {

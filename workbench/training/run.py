@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
 from torch.distributed import get_node_local_rank
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
+from workbench.data.texts import TextsOf, read_numbers
 from workbench.errors import ConfigError, RunError
 from workbench.evaluation import ENCODE_BATCH, Evaluation, Evaluator, Verdict, build_evaluator, compute_verdict
 from workbench.evaluation.verdict import not_judged
@@ -33,13 +35,18 @@ from workbench.training.listener import Listener
 from workbench.training.outcome import Outcome
 from workbench.training.precision import Precision, choose_precision
 from workbench.training.sampler import ShuffledBatches
+from workbench.training.token_cache import TokenCache
 from workbench.training.tokens import Tokens
 from workbench.training.trainer import SentenceTrainer, TrainedNetwork
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from workbench.data import Parts
 
 _CURVE_POINTS = 2000
+_COMPARED_ROWS = 10_000
+"""Validation rows that are measured at every evaluation, a dozen times a run; a search over many more would outlast the training."""
 
 
 @dataclass(frozen=True)
@@ -123,23 +130,27 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     transformers.utils.logging.disable_progress_bar()
     for note in parts.notes:
         listener.on_message(note)
-    columns, labels = _columns(parts.kind, parts.train)
-    texts = [text for column in columns for text in column]
-    model, base = build_network(recipe.base, recipe.architecture, home, texts, config.seed, device)
+    roles = KINDS[parts.kind]
+    columns = [parts.train[role] for role in roles.texts]  # read from the disk a chunk at a time
+    labels = None if roles.label is None else read_numbers(parts.train, roles.label)
+    model, base = build_network(recipe.base, recipe.architecture, home, TextsOf(columns), config.seed, device)
     if recipe.base == SCRATCH:
         base.save(output_dir / "base")
+    compared = _compared(parts, listener)
     validation, test = (
         None if part is None or not peers.leads else build_evaluator(parts.kind, *_columns(parts.kind, part))
-        for part in (parts.validation, parts.test)
+        for part in (compared, parts.test)
     )
 
     watch = _Stopwatch()
-    tokens = Tokens(model, columns)
+    tokens = Tokens(model, columns, TokenCache(home))
+    if tokens.cached:
+        listener.on_message("An earlier run tokenised the same texts with the same tokenizer; its word pieces were taken.")
     if tokens.truncated:
         listener.on_message(f"{tokens.truncated} texts are longer than {model.max_seq_length} word pieces and are cut off there.")
     loss = build_loss(recipe.loss, model.get_sentence_embedding_dimension(), len(parts.classes)).to(device)
     batches = ShuffledBatches(tokens, config.batch_size, config.seed, distinct=recipe.loss.entry.in_batch_negatives)
-    collate = Collate(tokens, None if labels is None else np.asarray(labels))
+    collate = Collate(tokens, labels)
     steps_per_epoch = len(batches)
     total = config.total_steps(steps_per_epoch)
     learning_rate = config.learning_rate_for(recipe.base != SCRATCH, model.encoder.get_word_embedding_dimension())
@@ -192,20 +203,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         progress.evaluate(0)
     if not peers.leads:
         set_seed(config.seed + peers.rank)  # dropout must not hit every share alike
-    try:
-        with fast_float32():
-            trainer.train()
-    except torch.cuda.OutOfMemoryError:
-        raise RunError(
-            f"The GPU ran out of memory with batches of {config.batch_size} rows; set `micro_batch_size` to "
-            f"{max(1, (config.micro_batch_size or config.batch_size) // 2)}, which changes nothing but the memory needed.",
-            field="micro_batch_size",
-        ) from None
-    except RuntimeError as error:
-        lost = peers.explain(error)
-        if lost is None:
-            raise
-        raise lost from None
+    _train(trainer, peers, config)
     steps, seconds = int(trainer.state.global_step), watch.seconds
     positions, padded = peers.sum(network.padding.positions, network.padding.padded)
     peers.part()
@@ -236,6 +234,28 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         device=where,
         best_step=progress.kept_step,
     )
+
+
+def _train(trainer: SentenceTrainer, peers: Peers, config: TrainingConfig) -> None:
+    """Run the loop.
+
+    Raises:
+        RunError: If the GPU's memory does not suffice, or another process of the run is gone.
+    """
+    try:
+        with fast_float32():
+            trainer.train()
+    except torch.cuda.OutOfMemoryError:
+        raise RunError(
+            f"The GPU ran out of memory with batches of {config.batch_size} rows; set `micro_batch_size` to "
+            f"{max(1, (config.micro_batch_size or config.batch_size) // 2)}, which changes nothing but the memory needed.",
+            field="micro_batch_size",
+        ) from None
+    except RuntimeError as error:
+        lost = peers.explain(error)
+        if lost is None:
+            raise
+        raise lost from None
 
 
 class _Progress(TrainerCallback):
@@ -414,10 +434,19 @@ def _arguments(
     return arguments
 
 
-def _columns(kind: str, part: Any) -> tuple[list[list[str]], list[Any] | None]:
-    """Return the text columns and the labels of a part."""
+def _compared(parts: Parts, listener: Listener) -> Dataset | None:
+    """Return the validation rows on which steps are compared."""
+    rows = parts.validation
+    if rows is None or len(rows) <= _COMPARED_ROWS:
+        return rows
+    listener.on_message(f"Steps are compared on {_COMPARED_ROWS:,} of the {len(rows):,} validation rows.")
+    return rows.select(np.linspace(0, len(rows) - 1, _COMPARED_ROWS).astype(np.int64))
+
+
+def _columns(kind: str, part: Any) -> tuple[list[list[str]], NDArray[Any] | None]:
+    """Return the text columns and the labels of a part that is held out, which fits into memory."""
     roles = KINDS[kind]
-    return [list(part[role]) for role in roles.texts], None if roles.label is None else list(part[roles.label])
+    return [part[role][:] for role in roles.texts], None if roles.label is None else read_numbers(part, roles.label)
 
 
 def _evaluate(model: SentenceTransformer, evaluator: Evaluator) -> Evaluation:

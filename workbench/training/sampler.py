@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from workbench.training.tokens import Tokens
@@ -16,6 +17,8 @@ _LOOK_AHEAD = 20
 
 class ShuffledBatches(Sampler[list[int]]):
     """Batches of rows in an order that depends on seed and epoch alone.
+
+    An epoch is held as one array of row numbers and one of the batches' ends.
 
     Args:
         tokens: The tokenised training part.
@@ -32,7 +35,7 @@ class ShuffledBatches(Sampler[list[int]]):
         self._seed = seed
         self._distinct = distinct
         self._epoch = 0
-        self._batches: list[list[int]] | None = None
+        self._batches: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next."""
@@ -40,36 +43,59 @@ class ShuffledBatches(Sampler[list[int]]):
             self._epoch, self._batches = epoch, None
 
     def __len__(self) -> int:
-        return len(self._current())
+        return len(self._current()[1])
 
     def __iter__(self) -> Iterator[list[int]]:
-        yield from self._current()
+        rows, ends = self._current()
+        start = 0
+        for end in ends.tolist():
+            yield rows[start:end].tolist()
+            start = end
 
-    def _current(self) -> list[list[int]]:
+    def _current(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the rows of the epoch in their order, (rows,), and where each batch ends in it, (batches,)."""
         if self._batches is None:
-            order = np.random.default_rng((self._seed, self._epoch)).permutation(self._tokens.rows).tolist()
-            self._batches = self._without_repeats(order) if self._distinct else _cut(order, self.batch_size)
+            order = np.random.default_rng((self._seed, self._epoch)).permutation(self._tokens.rows)
+            if self._distinct:
+                order, ends = self._without_repeats(order)
+            else:
+                ends = np.minimum(np.arange(self.batch_size, len(order) + self.batch_size, self.batch_size), len(order))
+            self._batches = order, ends
         return self._batches
 
-    def _without_repeats(self, order: list[int]) -> list[list[int]]:
-        waiting = deque(order)
-        batches: list[list[int]] = []
-        while waiting:
-            batch: list[int] = []
-            seen: set[int] = set()
-            postponed: list[int] = []
-            while waiting and len(batch) < self.batch_size and len(postponed) < _LOOK_AHEAD * self.batch_size:
-                row = waiting.popleft()
-                sentences = set(self._tokens.columns[:, row].tolist())
-                if sentences & seen:
-                    postponed.append(row)
-                else:
-                    batch.append(row)
-                    seen |= sentences
-            waiting.extendleft(reversed(postponed))
-            batches.append(batch)
-        return batches
-
-
-def _cut(order: list[int], size: int) -> list[list[int]]:
-    return [order[start : start + size] for start in range(0, len(order), size)]
+    def _without_repeats(self, order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        columns = np.ascontiguousarray(self._tokens.columns[:, order].T)  # the sentences of each place in the order
+        waiting: deque[int] = deque()  # places passed by, which come first
+        upcoming = 0
+        places = np.empty_like(order)
+        ends: list[int] = []
+        filled = 0
+        while filled < len(order):
+            plain = columns[upcoming : upcoming + self.batch_size]
+            if not waiting and len(np.unique(plain)) == plain.size:
+                count = len(plain)
+                places[filled : filled + count] = np.arange(upcoming, upcoming + count)
+                upcoming += count
+            else:
+                batch: list[int] = []
+                seen: set[int] = set()
+                postponed: list[int] = []
+                while len(batch) < self.batch_size and len(postponed) < _LOOK_AHEAD * self.batch_size:
+                    if waiting:
+                        place = waiting.popleft()
+                    elif upcoming < len(order):
+                        place, upcoming = upcoming, upcoming + 1
+                    else:
+                        break
+                    sentences = columns[place].tolist()
+                    if seen.isdisjoint(sentences):
+                        batch.append(place)
+                        seen.update(sentences)
+                    else:
+                        postponed.append(place)
+                waiting.extendleft(reversed(postponed))
+                count = len(batch)
+                places[filled : filled + count] = batch
+            filled += count
+            ends.append(filled)
+        return order[places], np.array(ends, dtype=np.int64)

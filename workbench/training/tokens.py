@@ -1,52 +1,58 @@
-"""All texts of a data set as word pieces, tokenised once before the first step."""
+"""All texts of a data set as word pieces, tokenised once before the first step and kept for the next run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import tokenizers
 from numpy.typing import NDArray
 
+from workbench.data.texts import TextColumn, chunks, digest_texts, number_digests
 from workbench.models import SentenceTransformer
-
-_CHUNK = 4096
+from workbench.training.token_cache import TokenArrays, TokenCache, read_arrays
 
 
 class Tokens:
     """The distinct token sequences of several text columns.
 
-    Two texts that give the same word pieces ("Hello", "hello " for a lower-casing tokenizer) are one sequence.
+    Two texts that give the same word pieces ("Hello", "hello " for a lower-casing tokenizer) are one sequence. The columns are read
+    a chunk at a time, twice, and what is kept of a text is a digest and its word pieces: no column is ever in memory as a whole.
 
     Args:
         model: Whose tokenizer is used.
         columns: Text columns of one length.
+        cache: Where the word pieces lie, memory-mapped, for the next run with the same texts and tokenizer; None keeps them in memory.
 
     Attributes:
         columns: Number of the sequence for each text, int64 (columns, rows).
         lengths: Word pieces of each sequence, int64 (sequences,).
         truncated: Number of distinct texts that were as long as the encoder takes, so probably cut off.
+        cached: Whether an earlier run had tokenised the same.
+
+    Raises:
+        RunError: If the cache cannot be written.
     """
 
-    def __init__(self, model: SentenceTransformer, columns: Sequence[Sequence[str]]) -> None:
-        texts = {text: index for index, text in enumerate(dict.fromkeys(text for column in columns for text in column))}
-        number: dict[bytes, int] = {}
-        pieces: list[NDArray[np.int32]] = []
-        sequence_of_text = np.empty(len(texts), dtype=np.int64)
-        self.truncated = 0
-        distinct = list(texts)
-        for start in range(0, len(distinct), _CHUNK):
-            for offset, ids in enumerate(model.tokenize(distinct[start : start + _CHUNK])):
-                array = np.asarray(ids, dtype=np.int32)
-                key = array.tobytes()
-                if key not in number:
-                    number[key] = len(pieces)
-                    pieces.append(array)
-                self.truncated += len(ids) >= model.max_seq_length
-                sequence_of_text[start + offset] = number[key]
-        self.lengths = np.array([len(array) for array in pieces], dtype=np.int64)
-        self._flat = np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int32)
-        self._start = np.concatenate([[0], np.cumsum(self.lengths)])
-        self.columns = np.array([[sequence_of_text[texts[text]] for text in column] for column in columns], dtype=np.int64)
+    def __init__(self, model: SentenceTransformer, columns: Sequence[TextColumn], cache: TokenCache | None = None) -> None:
+        digests = digest_texts(columns)
+        self.cached = False
+        if cache is None:
+            with TemporaryDirectory() as folder:
+                _tokenise(model, columns, digests, Path(folder))
+                arrays = read_arrays(Path(folder), mapped=False)
+        else:
+            key = _key(model, len(columns), digests)
+            arrays, self.cached = cache.get(key, lambda folder: _tokenise(model, columns, digests, folder))
+        self.columns = arrays.columns.reshape(len(columns), len(columns[0]))
+        self.lengths = arrays.lengths
+        self.truncated = int(arrays.truncated[0])
+        self._starts, self._pieces = arrays.starts, arrays.pieces
 
     @property
     def rows(self) -> int:
@@ -55,4 +61,67 @@ class Tokens:
 
     def ids(self, sequence: int) -> list[int]:
         """Return the word pieces of a sequence."""
-        return self._flat[self._start[sequence] : self._start[sequence + 1]].tolist()
+        start = self._starts[sequence]
+        return self._pieces[start : start + self.lengths[sequence]].tolist()
+
+
+def _key(model: SentenceTransformer, columns: int, digests: NDArray[np.uint64]) -> str:
+    """Return a name for what tokenising gives: it depends on the texts, in their order, and on the tokenizer and its limit."""
+    tokenizer = json.loads(model.encoder.tokenizer.backend_tokenizer.to_str())
+    for habit in ("truncation", "padding"):  # as the last call left them; every call sets its own
+        tokenizer.pop(habit, None)
+    settings = [
+        tokenizer,
+        tokenizers.__version__,
+        model.encoder.tokenizer.truncation_side,
+        model.encoder.do_lower_case,
+        model.max_seq_length,
+        columns,
+    ]
+    key = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
+    key.update(digests.data)
+    return key.hexdigest()
+
+
+def _tokenise(model: SentenceTransformer, columns: Sequence[TextColumn], digests: NDArray[np.uint64], folder: Path) -> None:
+    """Write the arrays of some columns into a folder, the word pieces as they come."""
+    text_of_place, first_places = number_digests(digests)
+    pieces_digests = bytearray()
+    length_parts = [np.empty(0, dtype=np.int64)]
+    with TokenArrays.path(folder, "pieces").open("wb") as stream:
+        for texts in _at(columns, first_places):
+            token_ids = model.tokenize(texts)
+            lengths = np.fromiter(map(len, token_ids), dtype=np.int64, count=len(token_ids))
+            pieces = np.fromiter(itertools.chain.from_iterable(token_ids), dtype=np.int32, count=int(lengths.sum())).tobytes()
+            ends = (4 * np.cumsum(lengths)).tolist()
+            for start, end in itertools.pairwise([0, *ends]):
+                pieces_digests += hashlib.blake2b(pieces[start:end], digest_size=16).digest()
+            stream.write(pieces)
+            length_parts.append(lengths)
+    lengths = np.concatenate(length_parts)
+    starts = np.cumsum(lengths) - lengths
+    # Texts that differ and still give the same word pieces are one sequence: the first of them stands for all.
+    sequence_of_text, first_texts = number_digests(np.frombuffer(pieces_digests, dtype=np.uint64).reshape(-1, 2))
+    for name, values in (
+        ("columns", sequence_of_text[text_of_place]),
+        ("lengths", lengths[first_texts]),
+        ("starts", starts[first_texts]),
+        ("truncated", np.array([(lengths >= model.max_seq_length).sum()])),
+    ):
+        values.astype(np.int64, copy=False).tofile(TokenArrays.path(folder, name))
+
+
+def _at(columns: Sequence[TextColumn], places: NDArray[np.int64]) -> Iterator[list[str]]:
+    """Yield the texts at some places, counted through all columns one after the other, some thousand at a time.
+
+    Args:
+        columns: The columns.
+        places: In rising order.
+    """
+    start = 0
+    for column in columns:
+        for texts in chunks(column):
+            low, high = np.searchsorted(places, (start, start + len(texts)))
+            if low < high:
+                yield [texts[place] for place in (places[low:high] - start).tolist()]
+            start += len(texts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -58,39 +60,61 @@ class SentenceTrainer(Trainer):
         network: Network and loss.
         batches: Which rows share a batch.
         collate: Row numbers to a batch.
+        ahead: Whether the next batch is made in a thread while the device computes; None for wherever that is not the CPU, which
+            has nothing to gain.
         **kwargs: Trainer's own arguments.
     """
 
-    def __init__(self, network: TrainedNetwork, batches: ShuffledBatches, collate: Collate, **kwargs: Any) -> None:
+    def __init__(
+        self, network: TrainedNetwork, batches: ShuffledBatches, collate: Collate, ahead: bool | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(model=network, train_dataset=range(collate.rows), **kwargs)
         self._batches = batches
         self._collate = collate
+        self._ahead = self.args.device.type != "cpu" if ahead is None else ahead
+        self._thread: ThreadPoolExecutor | None = None
         self.rows_seen = 0
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train; the thread that makes batches ends with it, however it ends."""
+        if not self._ahead:
+            return super().train(*args, **kwargs)
+        try:
+            with ThreadPoolExecutor(1, "next-batch") as self._thread:
+                return super().train(*args, **kwargs)
+        finally:
+            self._thread = None
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the loader of our own batches."""
         loader: DataLoader[Any] = DataLoader(
             range(self._collate.rows),  # type: ignore[arg-type]
             batch_sampler=self._batches,
-            collate_fn=self._collate,
+            collate_fn=self._make,
         )
         # Every process takes every batch whole; which sentences are its own is decided when they are embedded.
         return prepare_data_loader(loader, num_processes=1, process_index=0)
 
-    def _prepare_inputs(self, inputs: Batch) -> Batch:  # type: ignore[override]
-        return inputs
+    def _make(self, rows: Sequence[int]) -> Batch | Future[Batch]:
+        """Return a batch, or the promise of one: accelerate's loader asks for the next batch before it hands out one."""
+        return self._make_now(rows) if self._thread is None else self._thread.submit(self._make_now, rows)
 
-    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> None:
+    def _make_now(self, rows: Sequence[int]) -> Batch:
+        return self._collate(rows).to(self.args.device)
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> None:
         """Leave the scaling of the loss to the loss."""
 
-    def floating_point_ops(self, inputs: Batch) -> int:  # type: ignore[override]
+    def floating_point_ops(self, inputs: Any) -> int:  # type: ignore[override]
         """Return 0: Trainer's estimate counts padded rows of one forward pass, which is not what runs here."""
         return 0
 
-    def training_step(self, model: nn.Module, inputs: Batch, num_items_in_batch: Any = None) -> Tensor:  # type: ignore[override]
+    def training_step(  # type: ignore[override]
+        self, model: nn.Module, inputs: Batch | Future[Batch], num_items_in_batch: Any = None
+    ) -> Tensor:
         """Run forward and backward of one batch and return the loss."""
         model.train()
-        batch = Batch(inputs.token_ids, inputs.columns, None if inputs.labels is None else inputs.labels.to(self.args.device))
+        batch = inputs.result() if isinstance(inputs, Future) else inputs
         self.rows_seen += batch.rows
         value: Tensor = model(batch)
         self.accelerator.backward(value)
