@@ -14,6 +14,7 @@ from workbench.losses import build_loss
 from workbench.models import SentenceTransformer
 from workbench.recipe import LossSpec
 from workbench.training.batch import Batch, Collate
+from workbench.training.distributed import ALONE
 from workbench.training.sampler import ShuffledBatches
 from workbench.training.tokens import Tokens
 from workbench.training.trainer import SentenceTrainer, TrainedNetwork
@@ -57,10 +58,9 @@ def make_trainer(
         logging_steps=1,
     )
     trainer = SentenceTrainer(
-        TrainedNetwork(model, build_loss(LossSpec("CoSENTLoss"), 32, 0)),
+        TrainedNetwork(model, build_loss(LossSpec("CoSENTLoss"), 32, 0), ALONE, None),
         ShuffledBatches(tokens, SIZE, seed=1),
         collate,
-        None,
         ahead,
         args=arguments,
         callbacks=list(callbacks),
