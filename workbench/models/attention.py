@@ -51,17 +51,17 @@ def packed_attention(
     if packed_lengths is None:
         output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
         return output, None
-    _, heads, _, width = query.shape
+    heads, width = query.shape[1], query.shape[3]
+    runs = _runs(packed_lengths)
     parts = []
-    start = 0
-    for length, count in _runs(packed_lengths):
-        end = start + length * count
-        # (1, heads, count * length, width) -> (count, heads, length, width), a view for query, key and value alike
-        q, k, v = (x[0, :, start:end].view(heads, count, length, width).transpose(0, 1) for x in (query, key, value))
+    # Split, not slices: the gradient of a slice is as large as the whole batch, and there would be one for each length.
+    pieces = (x.squeeze(0).split([length * count for length, count in runs], dim=1) for x in (query, key, value))
+    for (length, count), *piece in zip(runs, *pieces, strict=True):
+        # (heads, count * length, width) -> (count, heads, length, width), a view for query, key and value alike
+        q, k, v = (x.view(heads, count, length, width).transpose(0, 1) for x in piece)
         band = None if sliding_window is None or length <= sliding_window else _band(length, sliding_window, query.device)
         attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=band, dropout_p=dropout, scale=scaling)
         parts.append(attended.transpose(1, 2).reshape(count * length, heads, width))
-        start = end
     return torch.cat(parts).unsqueeze(0), None
 
 
