@@ -52,9 +52,7 @@ def packed_attention(
         # In float32: the gradient of torch's bf16 attention takes a CPU three to seven times as long.
         q, k, v = (x.float() for x in (query, key, value))
         with torch.autocast("cpu", enabled=False):
-            return packed_attention(
-                module, q, k, v, attention_mask, dropout, scaling, packed_lengths, sliding_window, **kwargs
-            )
+            return packed_attention(module, q, k, v, attention_mask, dropout, scaling, packed_lengths, sliding_window, **kwargs)
     if packed_lengths is None:
         output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
         return output, None

@@ -27,9 +27,10 @@ from workbench.training.batch import Collate
 from workbench.training.insight import Insight
 from workbench.training.listener import Listener
 from workbench.training.outcome import Outcome
+from workbench.training.precision import Precision, choose_precision
 from workbench.training.sampler import ShuffledBatches
 from workbench.training.tokens import Tokens
-from workbench.training.trainer import SentenceTrainer, TrainedNetwork, is_bf16_fast
+from workbench.training.trainer import SentenceTrainer, TrainedNetwork
 
 if TYPE_CHECKING:
     from workbench.data import Parts
@@ -52,6 +53,7 @@ class TrainingResult:
         primary_metric: The metric of selection and verdict.
         verdict: Tuned against base.
         device: Where it ran.
+        precision: What the encoder computed in while training: `fp32`, `bf16` or `fp16`.
         best_step: The step whose weights were kept; None if none were.
     """
 
@@ -64,6 +66,7 @@ class TrainingResult:
     primary_metric: str
     verdict: Mapping[str, Any]
     device: str
+    precision: str
     best_step: int | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -132,6 +135,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     total = config.total_steps(steps_per_epoch)
     learning_rate = config.learning_rate_for(recipe.base != SCRATCH, model.encoder.get_word_embedding_dimension())
     primary = KINDS[parts.kind].primary_metric
+    precision = choose_precision(config.precision, device, model.encoder.get_word_embedding_dimension())
 
     outcome = Outcome(parts, recipe.base, output_dir / "evaluations", _evaluate)
     with watch.paused():
@@ -143,6 +147,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     listener.on_message(
         f"Training on {device}: {tokens.rows:,} rows, {total:,} steps, learning rate {learning_rate:g}; batches are {packing}."
     )
+    listener.on_message(precision.sentence)
     listener.on_start(
         total,
         str(device),
@@ -151,6 +156,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
             "validation_rows": 0 if validation is None else validation.rows,
             "test_rows": 0 if test is None else test.rows,
             "learning_rate": learning_rate,
+            "precision": precision.name,
             "steps_per_epoch": steps_per_epoch,
             "kind": parts.kind,
             "primary_metric": primary,
@@ -167,7 +173,8 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         batches,
         collate,
         config.micro_batch_size,
-        args=_arguments(config, device, total, learning_rate, output_dir),
+        precision,
+        args=_arguments(config, device, precision, total, learning_rate, output_dir),
         callbacks=[progress],
     )
     trainer.remove_callback(transformers.PrinterCallback)
@@ -207,6 +214,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         primary_metric=primary,
         verdict=verdict.to_dict(),
         device=str(device),
+        precision=precision.name,
         best_step=progress.kept_step,
     )
 
@@ -350,9 +358,8 @@ def choose_device(config: TrainingConfig) -> torch.device:
 
 
 def _arguments(
-    config: TrainingConfig, device: torch.device, total: int, learning_rate: float, output_dir: Path
+    config: TrainingConfig, device: torch.device, precision: Precision, total: int, learning_rate: float, output_dir: Path
 ) -> TrainingArguments:
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and is_bf16_fast(device))
     arguments = TrainingArguments(
         output_dir=str(output_dir / "checkpoints"),
         per_device_train_batch_size=config.batch_size,
@@ -364,8 +371,8 @@ def _arguments(
         max_grad_norm=config.max_grad_norm,
         optim="adamw_torch_fused" if device.type in {"cpu", "cuda"} else "adamw_torch",
         seed=config.seed,
-        bf16=bf16,
-        fp16=config.precision == "fp16",
+        bf16=precision.name == "bf16",
+        fp16=precision.name == "fp16",
         use_cpu=device.type == "cpu",
         logging_strategy="steps",
         logging_steps=max(1, total // _CURVE_POINTS),

@@ -13,6 +13,7 @@ from workbench.losses import Loss
 from workbench.models import SentenceTransformer
 from workbench.training.batch import Batch, Collate
 from workbench.training.embedding import Padding, backward_in_chunks, embed
+from workbench.training.precision import Precision
 from workbench.training.sampler import ShuffledBatches
 
 
@@ -45,17 +46,25 @@ class SentenceTrainer(Trainer):
         batches: Which rows share a batch.
         collate: Row numbers to a batch.
         micro_batch_size: Rows embedded at a time; None for the whole batch.
+        precision: In which numbers; `args` say the same of the encoder.
         **kwargs: Trainer's own arguments.
     """
 
     def __init__(
-        self, network: TrainedNetwork, batches: ShuffledBatches, collate: Collate, micro_batch_size: int | None, **kwargs: Any
+        self,
+        network: TrainedNetwork,
+        batches: ShuffledBatches,
+        collate: Collate,
+        micro_batch_size: int | None,
+        precision: Precision,
+        **kwargs: Any,
     ) -> None:
         super().__init__(model=network, train_dataset=range(collate.rows), **kwargs)
         self._network = network
         self._batches = batches
         self._collate = collate
         self._micro_batch_size = micro_batch_size
+        self._precision = precision
         self.padding = Padding()
         self.rows_seen = 0
 
@@ -83,6 +92,10 @@ class SentenceTrainer(Trainer):
         model.train()
         batch = Batch(inputs.token_ids, inputs.columns, None if inputs.labels is None else inputs.labels.to(self.args.device))
         self.rows_seen += batch.rows
+        with self._precision.products():
+            return self._compute_gradients(model, batch)
+
+    def _compute_gradients(self, model: nn.Module, batch: Batch) -> Tensor:
         network, loss = self._network.model, self._network.loss
         if self._micro_batch_size is not None and self._micro_batch_size < batch.rows:
             sentences = self._micro_batch_size * len(batch.columns)
@@ -92,8 +105,3 @@ class SentenceTrainer(Trainer):
         value: Tensor = loss([column.float() for column in vectors], batch.labels)
         self.accelerator.backward(value)
         return value.detach()
-
-
-def is_bf16_fast(device: torch.device) -> bool:
-    """Return whether a GPU computes bf16 natively (Ampere and later)."""
-    return device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 8
