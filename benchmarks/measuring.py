@@ -214,7 +214,7 @@ def matmul_flops_per_second(device: str, dtype: torch.dtype) -> float:
     best = float("inf")
     for _ in range(6):  # the first warms up
         watch = Stopwatch(device)
-        with fast_float32():
+        with fast_float32(torch.device(device)):
             _ = left @ right
         best = min(best, watch.seconds)
     return 2 * size**3 / best

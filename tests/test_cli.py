@@ -238,6 +238,15 @@ def test_doctor(run: Run, home: Path) -> None:
     assert answer["tokens"] == {"path": str(home.resolve() / "tokens"), "data_sets": 0, "mib": 0}
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_doctor_says_whether_the_cpu_computes_bf16(fast: bool, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: fast)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    assert ("fast bf16" in run("doctor")[1]["devices"][0]["description"]) == fast
+
+
 def test_every_command_takes_home_and_json() -> None:
     import argparse
 

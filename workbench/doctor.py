@@ -75,16 +75,22 @@ def _own_version() -> str:
 def _devices() -> list[dict[str, str]]:
     import torch
 
+    from workbench.training.precision import has_bf16
+
+    def bf16(device: str) -> str:
+        return ", fast bf16" if has_bf16(torch.device(device)) else ""
+
     cores = os.cpu_count() or 1
     devices = [
         {
             "name": "cpu",
-            "description": f"{platform.processor() or platform.machine()}, {cores} cores, {torch.get_num_threads()} threads",
+            "description": f"{platform.processor() or platform.machine()}, {cores} cores, {torch.get_num_threads()} threads{bf16('cpu')}",
         }
     ]
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
-        devices.append({"name": f"cuda:{index}", "description": f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"})
+        memory = f"{properties.total_memory / 2**30:.0f} GiB"
+        devices.append({"name": f"cuda:{index}", "description": f"{properties.name}, {memory}{bf16(f'cuda:{index}')}"})
     if torch.backends.mps.is_available():
         devices.append({"name": "mps", "description": "Apple GPU"})
     return devices

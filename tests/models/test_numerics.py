@@ -8,6 +8,8 @@ import torch
 from workbench.models import numerics
 from workbench.models.numerics import fast_float32, small_products
 
+CPU = torch.device("cpu")
+
 
 @pytest.fixture
 def setting(monkeypatch):
@@ -30,7 +32,7 @@ def test_products_and_their_gradients_keep_the_digits_of_float32(shape):
     rows, inner, columns = shape
     x = torch.randn(rows, inner, requires_grad=True)
     y = torch.randn(inner, columns, requires_grad=True)
-    with fast_float32():
+    with fast_float32(CPU):
         product = x @ y
         gradient = torch.randn_like(product)
         product.backward(gradient)
@@ -40,9 +42,9 @@ def test_products_and_their_gradients_keep_the_digits_of_float32(shape):
 
 
 def test_the_switch_is_put_back_also_after_an_error_and_when_nested(setting):
-    with pytest.raises(KeyError), fast_float32():
+    with pytest.raises(KeyError), fast_float32(CPU):
         inside = setting.fp32_precision
-        with fast_float32():
+        with fast_float32(CPU):
             assert setting.fp32_precision == inside
         assert setting.fp32_precision == inside
         raise KeyError
@@ -52,27 +54,32 @@ def test_the_switch_is_put_back_also_after_an_error_and_when_nested(setting):
 @pytest.mark.parametrize(("keeps", "wanted"), [(True, "bf16"), (False, "none")])
 def test_the_switch_is_only_thrown_where_it_loses_no_digits(setting, monkeypatch, keeps, wanted):
     monkeypatch.setattr(numerics, "_relative_error", lambda *tensors: 1e-7 if keeps else 1e-3)
-    with fast_float32():
+    with fast_float32(CPU):
         assert setting.fp32_precision == wanted
 
 
 def test_small_products_go_to_mkl_for_a_while(setting, monkeypatch):
     monkeypatch.setattr(numerics, "_relative_error", lambda *tensors: 1e-7)
-    with fast_float32():
+    with fast_float32(CPU):
         with small_products():
             assert setting.fp32_precision == "ieee"
         assert setting.fp32_precision == "bf16"
     assert setting.fp32_precision == "none"
 
 
+def test_other_devices_are_left_alone(setting):
+    with fast_float32(torch.device("cuda")):
+        assert setting.fp32_precision == "none"
+
+
 def test_torchs_own_switch_is_as_it_was_afterwards():
     before = torch.backends.mkldnn.matmul.fp32_precision
-    with fast_float32():
+    with fast_float32(CPU):
         pass
     assert torch.backends.mkldnn.matmul.fp32_precision == before
 
 
 def test_a_torch_without_the_switch_is_left_alone(monkeypatch):
     monkeypatch.setattr(numerics, "_switch", lambda: None)
-    with fast_float32():
+    with fast_float32(CPU):
         assert torch.ones(2, 2).matmul(torch.ones(2, 2)).sum() == 8

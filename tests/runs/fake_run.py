@@ -23,6 +23,7 @@ def result(status, steps, best_step=None):
         "primary_metric": "spearman_cosine",
         "verdict": {"outcome": "not_judged", "sentence": "Too few rows."},
         "device": "cpu",
+        "precision": "bf16",
         "best_step": best_step,
     }
     return SimpleNamespace(**values, to_dict=lambda: values)

@@ -21,6 +21,7 @@ def test_training_returns_what_the_run_left(home, recipe):
     result = train(recipe)
     (run,) = list_runs(home)
     assert (result.run_id, result.status, result.steps, result.pairs_per_second) == (run.run_id, "completed", 12, 20.0)
+    assert result.precision == "bf16"
     assert result.verdict["outcome"] == "not_judged" and result.metrics["before"] == {"spearman_cosine": 0.5}
     assert result.to_dict() == RunResult.from_run(run).to_dict()
 

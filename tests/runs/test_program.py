@@ -36,6 +36,22 @@ def test_the_program_of_a_run_reads_the_rows_the_run_trains_on(home, triplets, t
         assert rows == [[row[role] for role in header] for row in table] and rows
 
 
+@pytest.mark.parametrize(
+    ("precision", "bf16", "fp16"),
+    [
+        ("auto", "torch.cuda.is_available() and torch.cuda.get_device_capability()[0] >= 8", "False"),
+        ("bf16", "True", "False"),
+        ("fp16", "False", "True"),
+        ("fp32", "False", "False"),
+    ],
+)
+def test_the_program_computes_in_the_same_numbers(precision, bf16, fp16, home, triplets, tiny_bert):
+    recipe = Recipe(base=str(tiny_bert), data=triplets, training=TrainingConfig(precision=precision))
+    program = program_of_recipe(recipe, home)
+    assert f"    bf16={bf16},\n    fp16={fp16},\n" in program
+    assert ("here only a GPU does" in program) == (precision == "auto")
+
+
 def test_parts_that_there_are_not_are_not_read(home, triplets, tiny_bert, tmp_path):
     recipe = Recipe(base=str(tiny_bert), data=triplets, training=TrainingConfig(validation_fraction=0.0, test_fraction=0.0))
     program = program_of_recipe(recipe, home, tmp_path / "parts")

@@ -15,6 +15,7 @@ from workbench.models import SentenceTransformer
 from workbench.recipe import LossSpec
 from workbench.training.batch import Batch, Collate
 from workbench.training.distributed import ALONE
+from workbench.training.precision import Precision
 from workbench.training.sampler import ShuffledBatches
 from workbench.training.tokens import Tokens
 from workbench.training.trainer import SentenceTrainer, TrainedNetwork
@@ -61,6 +62,7 @@ def make_trainer(
         TrainedNetwork(model, build_loss(LossSpec("CoSENTLoss"), 32, 0), ALONE, None),
         ShuffledBatches(tokens, SIZE, seed=1),
         collate,
+        Precision("fp32", "as asked for"),
         ahead,
         args=arguments,
         callbacks=list(callbacks),

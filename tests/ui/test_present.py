@@ -72,6 +72,11 @@ def test_the_paragraph_on_a_failed_run_says_why():
     assert "Out of memory." in text
 
 
+def test_the_paragraph_on_a_run_says_where_and_in_which_numbers_it_trained():
+    assert "on cpu." in present.run_details(with_run(device="cpu", facts={}), {})
+    assert "on cpu in bf16." in present.run_details(with_run(device="cpu", facts={"precision": "bf16"}), {})
+
+
 @pytest.mark.parametrize(
     ("changes", "text", "state"),
     [

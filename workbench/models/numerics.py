@@ -15,14 +15,17 @@ _TOLERANCE = 1e-5
 
 
 @contextmanager
-def fast_float32() -> Iterator[None]:
+def fast_float32(device: torch.device) -> Iterator[None]:
     """Let oneDNN multiply float32 matrices on the CPU where it does so in full float32.
 
     torch asks MKL by default, which leaves the 512-bit units of processors that are not Intel's idle: there oneDNN is twice
     as fast. The switch that hands the products to oneDNN allows it to round them to bf16, and processors with matrix units for
     bf16 (AMX) take it at its word; so one product is compared with float64 first, and where digits are lost nothing changes.
+
+    Args:
+        device: Where the matrices are; other devices than the CPU are left alone.
     """
-    with _thrown("bf16") if _keeps_float32() else nullcontext():
+    with _thrown("bf16") if device.type == "cpu" and _keeps_float32() else nullcontext():
         yield
 
 

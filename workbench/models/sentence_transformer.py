@@ -171,7 +171,7 @@ class SentenceTransformer(nn.Sequential):
         was_training = self.training
         self.eval()
         try:
-            with torch.inference_mode(), fast_float32():
+            with torch.inference_mode(), fast_float32(self.device):
                 for start in tqdm(starts, desc="Encoding", disable=not show_progress_bar):
                     chosen = order[start : start + batch_size]
                     features = self.encoder.collate([token_ids[index] for index in chosen], self.device)

@@ -184,7 +184,9 @@ class Transformer(Layer):
     def packs(self) -> bool:
         """Whether packed batches give this encoder's own numbers, found out once by trying."""
         if self._packs is None:
-            self._packs = self.auto_model.config.model_type in PACKED_FAMILIES and self._packing_error() < _PACKING_TOLERANCE
+            # In float32, whatever the caller computes in: bf16 alone is off by more than the tolerance.
+            with torch.autocast(self.auto_model.device.type, enabled=False):
+                self._packs = self.auto_model.config.model_type in PACKED_FAMILIES and self._packing_error() < _PACKING_TOLERANCE
             if not self._packs:
                 logger.info("%s runs on padded batches sorted by length.", self.auto_model.config.model_type)
         return self._packs

@@ -20,6 +20,8 @@ _EVALUATORS: Mapping[str, str] = {
     "pairs": "retrieval_evaluator({p})",
 }
 
+_AUTO_BF16 = "torch.cuda.is_available() and torch.cuda.get_device_capability()[0] >= 8"
+
 _RETRIEVAL = '''
 def retrieval_evaluator(part):
     """Search every anchor over all positives of the part."""
@@ -108,7 +110,7 @@ def render_program(
         f"    weight_decay={config.weight_decay:g},",
         f"    max_grad_norm={config.max_grad_norm:g},",
         f"    seed={config.seed},",
-        f"    bf16={config.precision == 'bf16' or (config.precision == 'auto' and 'torch.cuda.is_available() and torch.cuda.is_bf16_supported()')},",
+        f"    bf16={_AUTO_BF16 if config.precision == 'auto' else config.precision == 'bf16'},",
         f"    fp16={config.precision == 'fp16'},",
         f"    use_cpu={config.device == 'cpu'},",
         *(["    batch_sampler=BatchSamplers.NO_DUPLICATES,"] if loss.entry.in_batch_negatives else []),
@@ -204,6 +206,8 @@ def _notes(recipe: Recipe, table: DatasetKind, loss: LossSpec) -> list[str]:
         notes.append(
             f"The workbench shares each batch among {recipe.training.devices} devices; one alone, as here, gives the same."
         )
+    if recipe.training.precision == "auto":
+        notes.append("The workbench's precision auto also takes bf16 on a CPU that computes it fast; here only a GPU does.")
     if table.name == "scored_pairs":
         notes.append("Scores in the files are scaled to 0 .. 1 already.")
     return notes

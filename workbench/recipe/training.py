@@ -90,7 +90,8 @@ TRAINING_PARAMETERS: tuple[Parameter, ...] = (
         "precision",
         "choice",
         "auto",
-        "Number format while training; auto is bf16 on a GPU or processor that computes it fast, and fp32 elsewhere.",
+        "Number format while training; auto is bf16 where the GPU or CPU computes it fast and the encoder is wide enough to gain, "
+        "and fp32 elsewhere. Measured is in fp32 always.",
         choices=("auto", "fp32", "bf16", "fp16"),
     ),
     Parameter("seed", "int", 42, "Same seed, same data, same machine: same result.", 0, 2**31 - 1),

@@ -31,6 +31,7 @@ class RunResult:
         seconds: Training loop, tokenising and loading included, evaluation and saving not.
         pairs_per_second: Training rows over those seconds.
         padding_fraction: Padded over all token positions computed.
+        precision: What the encoder computed in while training; empty where that was not written down.
         metrics: `before` and `after` on the test part.
         primary_metric: The metric it is judged by.
         verdict: Tuned against base.
@@ -43,6 +44,7 @@ class RunResult:
     seconds: float
     pairs_per_second: float
     padding_fraction: float
+    precision: str
     metrics: Mapping[str, Any]
     primary_metric: str
     verdict: Mapping[str, Any] | None
@@ -62,6 +64,7 @@ class RunResult:
             seconds=run.seconds,
             pairs_per_second=run.pairs_per_second,
             padding_fraction=float(run.result.get("padding_fraction", 0.0)),
+            precision=str(run.result.get("precision", "")),
             metrics=run.metrics or {"before": None, "after": None},
             primary_metric=run.primary_metric,
             verdict=run.verdict,

@@ -1,50 +1,78 @@
-"""In which number format a run computes. Weights, optimiser and evaluation are float32 in all of them."""
+"""In which numbers a run trains."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+
+BF16_WIDTH = 128
+"""Narrower encoders gain nothing from bf16 on a CPU: casting back and forth takes the time that shorter numbers save."""
+
+_CPU_CHECKS = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+_WITHOUT_BF16 = {
+    "cuda": "this GPU has no bf16 arithmetic; Ampere and later have",
+    "cpu": "this CPU has no bf16 arithmetic that is known to pay (AVX512-BF16 or AMX)",
+    "mps": "bf16 is not known to pay on Apple GPUs",
+}
 
 
 @dataclass(frozen=True)
 class Precision:
-    """What a run computes in.
+    """In which numbers the encoder computes while training.
+
+    Weights, the optimiser's state, the loss and every measurement stay float32.
 
     Attributes:
-        name: `fp32`, `bf16` or `fp16`: the format of the products within the encoder.
-        tf32: Whether a GPU may round what is left in float32 to its own TF32; None where there is no such choice.
-        reason: Why, in words that go on after the name.
+        name: `fp32`, `bf16` or `fp16`.
+        reason: Why this one, a half sentence.
+        tf32: Whether a GPU may round the factors of the matrix products that are left in float32, those of the loss for one.
     """
 
     name: str
-    tf32: bool | None
     reason: str
+    tf32: bool = False
 
-    def arguments(self) -> dict[str, Any]:
-        """Return what `TrainingArguments` calls it."""
-        return {"bf16": self.name == "bf16", "fp16": self.name == "fp16", "tf32": self.tf32}
+    @property
+    def sentence(self) -> str:
+        """For the log."""
+        return f"Precision {self.name}: {self.reason}. Weights and measurements are fp32."
+
+    @contextmanager
+    def products(self) -> Iterator[None]:
+        """Set how a GPU computes float32 matrix products, for a step only: base and tuned model are measured alike."""
+        before = torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = self.tf32
+        try:
+            yield
+        finally:
+            torch.backends.cuda.matmul.allow_tf32 = before
 
 
-def choose_precision(wanted: str, device: torch.device) -> Precision:
-    """Return what a run computes in.
+def choose_precision(asked: str, device: torch.device, width: int) -> Precision:
+    """Return the precision of a run, `auto` settled.
 
     Args:
-        wanted: `auto`, or one of the formats.
-        device: Where it runs.
+        asked: `auto`, `fp32`, `bf16` or `fp16`.
+        device: Where it trains.
+        width: Width of the encoder's token vectors.
     """
-    ampere = device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 8
-    if wanted != "auto":
-        # Whoever asks for fp32 wants all of its digits.
-        return Precision(wanted, (wanted != "fp32") if ampere else None, "as asked for")
-    if ampere:
-        return Precision("bf16", True, "which this GPU computes fast")
-    if device.type == "cpu" and _cpu_computes_bf16():
-        return Precision("bf16", None, "which this processor computes fast")
-    return Precision("fp32", None, "for want of fast bf16 here")
+    if asked != "auto":
+        return Precision(asked, "as asked for")
+    if not has_bf16(device):
+        return Precision("fp32", _WITHOUT_BF16[device.type])
+    if device.type == "cuda":
+        return Precision("bf16", "this GPU has bf16 arithmetic", tf32=True)
+    if width < BF16_WIDTH:
+        return Precision("fp32", f"an encoder {width} wide gains nothing from this CPU's bf16; {BF16_WIDTH} wide would")
+    return Precision("bf16", "this CPU has bf16 arithmetic")
 
 
-def _cpu_computes_bf16() -> bool:
-    """Return whether the processor has instructions for bf16; without them autocast is slower than float32."""
-    return any(bool(getattr(torch.cpu, name, bool)()) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+def has_bf16(device: torch.device) -> bool:
+    """Return whether a device computes bf16 natively and faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    # By name, since torch has no public name for them that older versions know, and not every build has them all.
+    return device.type == "cpu" and any(getattr(torch.cpu, check, lambda: False)() for check in _CPU_CHECKS)

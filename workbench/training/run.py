@@ -63,6 +63,7 @@ class TrainingResult:
         primary_metric: The metric of selection and verdict.
         verdict: Tuned against base.
         device: Where it ran.
+        precision: What the encoder computed in while training: `fp32`, `bf16` or `fp16`.
         best_step: The step whose weights were kept; None if none were.
     """
 
@@ -75,6 +76,7 @@ class TrainingResult:
     primary_metric: str
     verdict: Mapping[str, Any]
     device: str
+    precision: str
     best_step: int | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -124,7 +126,6 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     assert recipe.architecture is not None and recipe.loss is not None, "a recipe is settled before it runs"
     config = recipe.training
     device = choose_device(config)
-    precision = choose_precision(config.precision, device)
     peers = meet(device, config.devices)
     set_seed(config.seed)
     transformers.utils.logging.disable_progress_bar()
@@ -155,6 +156,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     total = config.total_steps(steps_per_epoch)
     learning_rate = config.learning_rate_for(recipe.base != SCRATCH, model.encoder.get_word_embedding_dimension())
     primary = KINDS[parts.kind].primary_metric
+    precision = choose_precision(config.precision, device, model.encoder.get_word_embedding_dimension())
 
     outcome = Outcome(parts, recipe.base, output_dir / "evaluations", _evaluate)
     with watch.paused():
@@ -167,9 +169,9 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     where = str(device) if peers.size == 1 else f"{peers.size} x {device.type}"
     packing = "packed without padding" if device.type == "cpu" and model.encoder.packs else "padded, sorted by length"
     listener.on_message(
-        f"Training on {where} in {precision.name}, {precision.reason}: {tokens.rows:,} rows, {total:,} steps, "
-        f"learning rate {learning_rate:g}; batches are {packing}."
+        f"Training on {where}: {tokens.rows:,} rows, {total:,} steps, learning rate {learning_rate:g}; batches are {packing}."
     )
+    listener.on_message(precision.sentence)
     listener.on_start(
         total,
         where,
@@ -178,6 +180,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
             "validation_rows": 0 if validation is None else validation.rows,
             "test_rows": 0 if test is None else test.rows,
             "learning_rate": learning_rate,
+            "precision": precision.name,
             "steps_per_epoch": steps_per_epoch,
             "kind": parts.kind,
             "primary_metric": primary,
@@ -193,6 +196,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         network,
         batches,
         collate,
+        precision,
         args=_arguments(config, device, precision, total, learning_rate, output_dir),
         callbacks=[progress],
     )
@@ -232,6 +236,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         primary_metric=primary,
         verdict=verdict.to_dict(),
         device=where,
+        precision=precision.name,
         best_step=progress.kept_step,
     )
 
@@ -243,7 +248,7 @@ def _train(trainer: SentenceTrainer, peers: Peers, config: TrainingConfig) -> No
         RunError: If the GPU's memory does not suffice, or another process of the run is gone.
     """
     try:
-        with fast_float32():
+        with fast_float32(trainer.args.device):
             trainer.train()
     except torch.cuda.OutOfMemoryError:
         raise RunError(
@@ -416,7 +421,8 @@ def _arguments(
         max_grad_norm=config.max_grad_norm,
         optim="adamw_torch_fused" if device.type in {"cpu", "cuda"} else "adamw_torch",
         seed=config.seed,
-        **precision.arguments(),
+        bf16=precision.name == "bf16",
+        fp16=precision.name == "fp16",
         use_cpu=device.type == "cpu",
         logging_strategy="steps",
         logging_steps=max(1, total // _CURVE_POINTS),

@@ -17,6 +17,7 @@ from workbench.models import SentenceTransformer
 from workbench.training.batch import Batch, Collate
 from workbench.training.distributed import Peers
 from workbench.training.embedding import Padding, embed
+from workbench.training.precision import Precision
 from workbench.training.sampler import ShuffledBatches
 
 
@@ -60,17 +61,25 @@ class SentenceTrainer(Trainer):
         network: Network and loss.
         batches: Which rows share a batch.
         collate: Row numbers to a batch.
+        precision: In which numbers; `args` say the same of the encoder.
         ahead: Whether the next batch is made in a thread while the device computes; None for wherever that is not the CPU, which
             has nothing to gain.
         **kwargs: Trainer's own arguments.
     """
 
     def __init__(
-        self, network: TrainedNetwork, batches: ShuffledBatches, collate: Collate, ahead: bool | None = None, **kwargs: Any
+        self,
+        network: TrainedNetwork,
+        batches: ShuffledBatches,
+        collate: Collate,
+        precision: Precision,
+        ahead: bool | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(model=network, train_dataset=range(collate.rows), **kwargs)
         self._batches = batches
         self._collate = collate
+        self._precision = precision
         self._ahead = self.args.device.type != "cpu" if ahead is None else ahead
         self._thread: ThreadPoolExecutor | None = None
         self.rows_seen = 0
@@ -116,6 +125,7 @@ class SentenceTrainer(Trainer):
         model.train()
         batch = inputs.result() if isinstance(inputs, Future) else inputs
         self.rows_seen += batch.rows
-        value: Tensor = model(batch)
-        self.accelerator.backward(value)
+        with self._precision.products():
+            value: Tensor = model(batch)
+            self.accelerator.backward(value)
         return value.detach()

@@ -114,7 +114,8 @@ def run_details(run: Run, dataset_names: Mapping[str, str]) -> str:
     if run.seconds:
         parts.append(f"{run.seconds:,.0f} s")
     if run.device:
-        parts.append(f"on {run.device}")
+        precision = run.facts.get("precision")
+        parts.append(f"on {run.device}" + (f" in {precision}" if precision else ""))
     text = ", ".join(parts) + "."
     if run.message:
         text += f" {run.message}"
