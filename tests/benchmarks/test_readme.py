@@ -31,12 +31,13 @@ def test_quick_start() -> None:
 
 
 def test_shuffled_labels() -> None:
-    found = result("shuffled_labels")
-    outcomes = [found["outcomes"].get(name, 0) for name in ("better", "no_clear_difference", "worse")]
-    moved = sum(abs(verdict["difference"]) > 0.01 for verdict in found["verdicts"])
-    rows = [verdict["rows"] for verdict in found["verdicts"]]
-    cells = [found["runs"], *outcomes, moved, f"{min(rows)} to {max(rows)}"]
-    assert f"| {' | '.join(map(str, cells))} |" in TEXT
+    series = result("shuffled_labels")["series"]
+    assert list(series) == ["best step", "last step"]
+    for kept, found in series.items():
+        outcomes = [found["outcomes"].get(name, 0) for name in ("better", "no_clear_difference", "worse")]
+        rows = [verdict["rows"] for verdict in found["verdicts"]]
+        cells = [kept, found["runs"], *outcomes, found["moved"], f"{min(rows)} to {max(rows)}"]
+        assert f"| {' | '.join(map(str, cells))} |" in TEXT
 
 
 def test_every_program_is_named() -> None:

@@ -67,6 +67,20 @@ def test_no_tensor_is_larger_than_a_block_forward_and_backward(monkeypatch, loss
     assert largest.numbers >= ROWS * ROWS
 
 
+@pytest.mark.parametrize(("loss", "count", "labels"), CASES)
+def test_no_block_is_kept_for_backward(monkeypatch, loss, count, labels):
+    def kept_numbers():
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda tensor: tensor):
+            loss(columns(count), labels)
+        return sum(kept)
+
+    matrix = ROWS * ROWS * max(1, count - 1)
+    whole = kept_numbers()
+    monkeypatch.setattr(blocks, "MOST_SCORES", 4 * ROWS * max(1, count - 1))
+    assert kept_numbers() < whole - 0.9 * matrix
+
+
 def test_the_gradient_of_blocks_is_that_of_small_steps(monkeypatch):
     monkeypatch.setattr(blocks, "MOST_SCORES", 10 * ROWS)
     labels = torch.arange(ROWS).double() % 3

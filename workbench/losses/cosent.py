@@ -32,10 +32,10 @@ class CoSENTLoss(Loss):
         scores = functional.cosine_similarity(first, second) * self.scale
         wanted = require_labels(labels, self)
 
-        def gathered(rows: slice) -> Tensor:
-            difference = scores[rows].unsqueeze(1) - scores.unsqueeze(0)  # (i, j): s_i - s_j
-            out_of_question = wanted[rows].unsqueeze(1) >= wanted.unsqueeze(0)
+        def gathered(some: Tensor, their_wanted: Tensor) -> Tensor:
+            difference = some.unsqueeze(1) - scores.unsqueeze(0)  # (i, j): s_i - s_j
+            out_of_question = their_wanted.unsqueeze(1) >= wanted.unsqueeze(0)
             return torch.logsumexp(difference.masked_fill(out_of_question, _NOTHING).flatten(), dim=0)
 
-        terms = in_row_blocks(gathered, len(scores), len(scores))
+        terms = in_row_blocks(gathered, (scores, wanted), len(scores))
         return torch.logsumexp(torch.cat([terms, terms.new_zeros(1)]), dim=0)

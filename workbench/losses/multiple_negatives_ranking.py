@@ -32,7 +32,7 @@ class MultipleNegativesRankingLoss(Loss):
         candidates = torch.cat(others)
         targets = torch.arange(len(anchors), device=anchors.device)
 
-        def summed(rows: slice) -> Tensor:
-            return functional.cross_entropy(self.scale * anchors[rows] @ candidates.T, targets[rows], reduction="sum")
+        def summed(some: Tensor, wanted: Tensor) -> Tensor:
+            return functional.cross_entropy(self.scale * some @ candidates.T, wanted, reduction="sum")
 
-        return in_row_blocks(summed, len(anchors), len(candidates)).sum() / len(anchors)
+        return in_row_blocks(summed, (anchors, targets), len(candidates)).sum() / len(anchors)
