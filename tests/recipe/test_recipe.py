@@ -89,8 +89,8 @@ def test_settings_out_of_range(values: dict, message: str) -> None:
 
 def test_learning_rate_auto_and_steps() -> None:
     config = TrainingConfig(epochs=1.5)
-    assert config.learning_rate_for(pretrained=True, width=384) == 2e-5
-    assert config.learning_rate_for(pretrained=True, width=192) == 3e-4
+    rates = {width: config.learning_rate_for(pretrained=True, width=width) for width in (1024, 768, 512, 384, 256, 192, 128)}
+    assert rates == {1024: 2e-5, 768: 2e-5, 512: 5e-5, 384: 8e-5, 256: 2e-4, 192: 3e-4, 128: 3e-4}
     assert config.learning_rate_for(pretrained=False, width=128) == 5e-4
     assert TrainingConfig(learning_rate=1e-3).learning_rate_for(pretrained=True, width=192) == 1e-3
     assert config.total_steps(steps_per_epoch=10) == 15

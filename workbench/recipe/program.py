@@ -9,7 +9,7 @@ from workbench.recipe.kinds import KINDS, DatasetKind
 from workbench.recipe.layers import ACTIVATIONS
 from workbench.recipe.losses import LossSpec, default_loss
 from workbench.recipe.recipe import Recipe
-from workbench.recipe.training import NARROW_WIDTH
+from workbench.recipe.training import USUAL_WIDTH
 
 DEFAULT_FILES: Mapping[str, str] = {"train": "train.csv", "validation": "validation.csv", "test": "test.csv"}
 
@@ -60,7 +60,7 @@ def render_program(
     loss = recipe.loss or default_loss(kind)
     table = KINDS[kind]
     config = recipe.training
-    rate = config.learning_rate_for(recipe.base != "scratch", NARROW_WIDTH + 1 if encoder is None else encoder.width)
+    rate = config.learning_rate_for(recipe.base != "scratch", USUAL_WIDTH if encoder is None else encoder.width)
     notes = _notes(recipe, table, loss)
     evaluates = "validation" in files and kind in _EVALUATORS
     lines = [

@@ -12,10 +12,11 @@ from workbench.errors import ConfigError
 from workbench.recipe.parameters import Parameter, check_parameters
 
 PRETRAINED_LEARNING_RATE = 2e-5
-NARROW_LEARNING_RATE = 3e-4
-"""For pretrained encoders of `NARROW_WIDTH` or less: the largest of the rates at which the small BERTs of Turc et al. (2019)
-were fine-tuned. At 2e-5 they hardly move."""
-NARROW_WIDTH = 256
+USUAL_WIDTH = 768
+LARGEST_LEARNING_RATE = 3e-4
+"""A pretrained encoder narrower than `USUAL_WIDTH` takes larger steps, by the square of how much narrower it is, up to the largest of
+the rates at which the small BERTs of Turc et al. (2019) were fine-tuned. With 2e-5 for all, `mini` (192 wide) hardly moves, and
+all-MiniLM-L6-v2 (384) ends three epochs of STS pairs, over two seeds, at 0.859 and 0.894 on validation instead of 0.877 and 0.899."""
 SCRATCH_LEARNING_RATE = 5e-4
 
 TRAINING_PARAMETERS: tuple[Parameter, ...] = (
@@ -36,8 +37,8 @@ TRAINING_PARAMETERS: tuple[Parameter, ...] = (
         "learning_rate",
         "float",
         "auto",
-        "How far one step moves the weights; auto is 2e-5 for a pretrained encoder, 3e-4 for a narrow one (up to 256 wide) "
-        "and 5e-4 for an untrained one.",
+        "How far one step moves the weights; auto is 2e-5 for a pretrained encoder 768 wide, more for a narrower one "
+        "(384: 8e-5, 192: 3e-4), and 5e-4 for an untrained one.",
         1e-8,
         1.0,
         auto=True,
@@ -162,7 +163,8 @@ class TrainingConfig:
             return self.learning_rate
         if not pretrained:
             return SCRATCH_LEARNING_RATE
-        return NARROW_LEARNING_RATE if width <= NARROW_WIDTH else PRETRAINED_LEARNING_RATE
+        rate = PRETRAINED_LEARNING_RATE * max(1.0, USUAL_WIDTH / width) ** 2
+        return min(LARGEST_LEARNING_RATE, float(f"{rate:.1g}"))
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Return the number of optimiser steps, given the number of batches in an epoch."""

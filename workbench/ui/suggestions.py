@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError
 from workbench.recipe import LOSSES, EncoderInfo, Suggestion, suggest_training
-from workbench.recipe.training import NARROW_WIDTH
+from workbench.recipe.training import USUAL_WIDTH
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft, update_draft
 from workbench.ui.fields import LABELS
@@ -77,7 +77,7 @@ def suggestion_words(suggestion: Suggestion | None, draft: Draft, encoder: Encod
 def _rate_reason(encoder: EncoderInfo) -> str:
     if not encoder.pretrained:
         return "an untrained encoder has everything to learn, in large steps"
-    if encoder.width <= NARROW_WIDTH:
+    if encoder.width < USUAL_WIDTH:
         return f"the encoder is pretrained but only {encoder.width} wide, and a narrow one needs larger steps to move at all"
     return "the encoder is pretrained, and larger steps make it forget"
 
