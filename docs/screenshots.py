@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 VIEWS = {"": (1280, 900, "light"), "-dark": (1280, 900, "dark"), "-narrow": (390, 844, "light")}
 TABS = ("Build", "Data", "Train", "Runs", "Playground")
 PATIENCE_MS = 1_200_000
+SETTLE_MS = 2_000
 
 
 def run_once(page: Any, url: str) -> None:
@@ -45,7 +46,7 @@ def show(page: Any, tab: str) -> None:
         page.locator('#playground-heatmaps .wb-heatmaps[data-state="ready"]').wait_for(timeout=PATIENCE_MS)
     elif tab == "Build":
         page.locator('#build-stack .wb-stack[data-state="ready"]').wait_for()
-    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(SETTLE_MS)  # the network is never idle: the Train tab asks for news every second
     page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
 
 
