@@ -260,3 +260,9 @@ def test_a_window_without_a_name_misses_nothing(home):
     context = Context(Settings(home=home))
     context.issue("", {"epoch": 9})
     assert context.missed("", 1) is None
+
+
+def test_a_press_that_comes_after_a_later_one_does_not_count(home):
+    context = Context(Settings(home=home))
+    assert [context.is_latest("w1", press) for press in (1, 3, 2, 4)] == [True, True, False, True]
+    assert context.is_latest("w2", 1)

@@ -303,12 +303,12 @@ class _Handlers:
     def on_preset(self, value: Any, event: gr.EventData) -> dict[Any, Any]:
         """Replace the layers after the encoder by those of a preset."""
         preset = PRESETS[int(event.number) - 1]
-        return self._replace(value, parse_layers(preset.layers), f"the preset {preset.title}")
+        return self._replace(value, event, parse_layers(preset.layers), f"the preset {preset.title}")
 
-    def on_own(self, value: Any) -> dict[Any, Any]:
+    def on_own(self, value: Any, event: gr.EventData) -> dict[Any, Any]:
         """Replace the layers after the encoder by those the model brings along."""
         info = self.context.describe_base(self._current(value).base or load_draft(self.context.home).base)
-        return self._replace(value, own_layers(info).layers[1:], "the model's own layers")
+        return self._replace(value, event, own_layers(info).layers[1:], "the model's own layers")
 
     def _current(self, value: Any) -> Document:
         """Return the stack a window holds, or the one it is about to get."""
@@ -316,8 +316,10 @@ class _Handlers:
         missed = self.context.missed(document.window, document.epoch)
         return document if missed is None else read_document(missed)
 
-    def _replace(self, value: Any, layers: tuple[LayerSpec, ...], words: str) -> dict[Any, Any]:
+    def _replace(self, value: Any, event: gr.EventData, layers: tuple[LayerSpec, ...], words: str) -> dict[Any, Any]:
         document = self._current(value)
+        if not self.context.is_latest(document.window, int(event.press)):
+            return {self.parts["facts"]: gr.skip()}
         base = document.base or load_draft(self.context.home).base
         draft = update_draft(self.context.home, base=base, architecture=ArchitectureSpec((document.blocks[0].spec, *layers)))
         return self._show(draft, document, words=words)

@@ -1,4 +1,5 @@
 const list = element.querySelector(".wb-preset-list");
+let presses = 0; // events of one moment may reach Python in another order
 
 function makeButton(id, title, help, press) {
   const button = document.createElement("button");
@@ -17,9 +18,9 @@ function makeButton(id, title, help, press) {
   return words;
 }
 
-const own = makeButton("build-own", "The model's own layers", "", () => trigger("own"));
+const own = makeButton("build-own", "The model's own layers", "", () => trigger("own", { press: (presses += 1) }));
 (props.presets || []).forEach((preset, index) => {
-  makeButton(`build-preset-${index + 1}`, preset.title, preset.help, () => trigger("preset", { number: index + 1 }));
+  makeButton(`build-preset-${index + 1}`, preset.title, preset.help, () => trigger("preset", { number: index + 1, press: (presses += 1) }));
 });
 
 function render() {
