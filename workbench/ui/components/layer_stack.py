@@ -7,6 +7,7 @@ the document on an edit; it replaces it, with a higher `epoch`, when another bas
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -29,6 +30,8 @@ LONGEST_TEXT = 200
 
 LARGEST_WHOLE = 2**53
 """Beyond it a script cannot count in ones."""
+
+_answers = itertools.count(1)
 
 _ID = re.compile(r"[\w-]{1,40}", re.ASCII)
 
@@ -276,6 +279,11 @@ def acknowledge(
         "saved": saved,
         "replaced": replaced,
     }
+
+
+def numbered(ack: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an answer with a number of its own: the browser only notices a property that changes, and asks again if one got lost."""
+    return {**ack, "answer": next(_answers)}
 
 
 def redirect(document: Document, news: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from workbench.ui.components.layer_stack import (
     create_layer_stack,
     describe_replaced,
     fail,
+    numbered,
     propagate,
     read_document,
     redirect,
@@ -258,7 +259,7 @@ class _Handlers:
         document = read_document(value)
         missed = self.context.missed(document.window, document.epoch)
         if missed is not None:  # the edit is one of a stack that has been replaced; saved, it would undo what replaced it
-            return {self.parts["stack"]: gr.HTML(ack=redirect(document, missed))}
+            return {self.parts["stack"]: gr.HTML(ack=numbered(redirect(document, missed)))}
         try:
             encoder = self.context.describe_base(document.base)
             before = draft = load_draft(self.context.home)
@@ -268,13 +269,13 @@ class _Handlers:
                 saved = command_line(document.base, document.architecture)
                 replaced = self._replaced(before, document, saved)
             ack = acknowledge(document, encoder, saved, replaced)
-            changes = {self.parts["stack"]: gr.HTML(ack=ack), **self._panels(document, draft)}
+            changes = {self.parts["stack"]: gr.HTML(ack=numbered(ack)), **self._panels(document, draft)}
             if saved is not None:
                 changes[self.parts["layers"]] = saved
             if before.base != draft.base:
                 changes |= self._base(draft.base)
         except Exception as error:  # without an answer the page would send the same again and again
-            return {self.parts["stack"]: gr.HTML(ack=fail(document, sentence(error)))}
+            return {self.parts["stack"]: gr.HTML(ack=numbered(fail(document, sentence(error))))}
         return changes
 
     def _replaced(self, before: Draft, document: Document, saved: str) -> dict[str, Any] | None:
@@ -415,7 +416,7 @@ class _Handlers:
             ack = fail(document, error.message)
         return {
             **self._base(draft.base),
-            self.parts["stack"]: gr.HTML(value=value, ack=ack),
+            self.parts["stack"]: gr.HTML(value=value, ack=numbered(ack)),
             self.parts["layers"]: line,
             **self._panels(document, draft),
         }

@@ -648,16 +648,14 @@ function tellClash(other) {
 }
 
 // What Python sends comes by the value, and by the answer to an edit if that edit has overwritten the value on its way.
-function newest() {
-  const told = props.ack && props.ack.news;
-  const value = props.value;
-  return told && !(value && value.epoch >= told.epoch) ? told : value;
+function findNews() {
+  return [props.value, props.ack && props.ack.news].filter(isNews).sort((one, other) => other.epoch - one.epoch)[0];
 }
 
 function receive() {
-  const value = newest();
+  const value = findNews();
   const first = doc === null;
-  const replaced = isNews(value);
+  const replaced = value !== undefined;
   if (replaced) load(value);
   if (doc === null) return;
   const ack = props.ack;
