@@ -414,6 +414,8 @@ class _Handlers:
             ack = acknowledge(document, self.context.describe_base(draft.base), line)
         except WorkbenchError as error:
             ack = fail(document, error.message)
+        # Twice, because either property may be overwritten on its way.
+        ack = {**ack, "news": value}
         return {
             **self._base(draft.base),
             self.parts["stack"]: gr.HTML(value=value, ack=numbered(ack)),
