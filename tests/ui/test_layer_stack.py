@@ -24,7 +24,7 @@ ENCODER = EncoderInfo("tiny", "folder", "bert", width=384, num_parameters=1000, 
 
 def document(*layers, **fields):
     items = [{"id": f"b{index}", "kind": kind, "params": params} for index, (kind, params) in enumerate(layers)]
-    return read_document({"epoch": 3, "rev": 7, "base": "tiny", "saved": "", "layers": items, **fields})
+    return read_document({"epoch": 3, "rev": 7, "ask": 5, "base": "tiny", "saved": "", "layers": items, **fields})
 
 
 def kinds(read):
@@ -127,7 +127,7 @@ def test_widths_go_through_the_stack():
     ]
     assert ack["errors"] == []
     assert ack["total"] == {"width": 100, "num_parameters": 1000 + 76900, "bytes": 400}
-    assert (ack["epoch"], ack["rev"], ack["saved"]) == (3, 7, "--base tiny")
+    assert (ack["ask"], ack["epoch"], ack["rev"], ack["saved"]) == (5, 3, 7, "--base tiny")
 
 
 def test_an_encoder_that_does_not_say_how_large_it_is_makes_no_count():
@@ -243,8 +243,8 @@ def test_an_edit_of_a_replaced_document_is_answered_with_what_replaced_it(home):
     assert context.missed("w1", edited.epoch) == news
     assert context.missed("w1", news["epoch"]) is None
     assert context.missed("w2", edited.epoch) is None
-    answer = redirect(edited, news)
-    assert (answer["epoch"], answer["rev"], answer["news"]) == (3, 7, news)
+    assert redirect(edited, news) == {"ask": 5, "epoch": 0, "rev": 0, "news": news}
+    assert redirect(edited, None)["news"] is None
 
 
 def test_windows_are_forgotten_in_the_order_of_their_last_change(home):
@@ -260,9 +260,3 @@ def test_a_window_without_a_name_misses_nothing(home):
     context = Context(Settings(home=home))
     context.issue("", {"epoch": 9})
     assert context.missed("", 1) is None
-
-
-def test_a_press_that_comes_after_a_later_one_does_not_count(home):
-    context = Context(Settings(home=home))
-    assert [context.is_latest("w1", press) for press in (1, 3, 2, 4)] == [True, True, False, True]
-    assert context.is_latest("w2", 1)

@@ -42,7 +42,7 @@ def create_blocks(context: Context) -> gr.Blocks:
     """
     with gr.Blocks(title=PRODUCT, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as blocks:
         with gr.Row(elem_classes=["wb-header"], equal_height=True):
-            gr.Markdown(f"# {PRODUCT}\n{CLAIM}", elem_id="product")
+            heading = gr.Markdown(f"# {PRODUCT}\n{CLAIM}", elem_id="product")
             start = gr.Button("Quick start with sample data", variant="primary", scale=0, min_width=280, elem_id="quick-start")
         flow = create_flow([], elem_id="flow")
         following = create_next_action(elem_id="next")
@@ -59,7 +59,22 @@ def create_blocks(context: Context) -> gr.Blocks:
                 playground = create_playground_page(context)
         page = _Page(context, [flow, following], tabs, build, data, train, runs, playground)
         page.wire(blocks, start, dict(zip(TABS, (build_tab, data_tab, train_tab, runs_tab, playground_tab), strict=True)))
+        keep_answers(blocks, heading)
     return blocks
+
+
+def keep_answers(blocks: gr.Blocks, still: gr.Markdown) -> None:
+    """Let every event show that it is on its way on a part that no event changes, unless the event names one itself.
+
+    Gradio would show it on what the event changes, and at each change of any event's status it reads the value of all these
+    parts and writes it back a moment later: an answer to another event that comes in between is lost.
+
+    Args:
+        blocks: The page, with all its events.
+        still: A part that no event changes.
+    """
+    for event in blocks.fns.values():
+        event.show_progress_on = event.show_progress_on or [still]
 
 
 class _Page:
@@ -109,13 +124,12 @@ class _Page:
         by_name["playground"].select(self.on_playground, None, [self.playground["status"]], **quiet)
         by_name["playground"].select(None, [self.playground["view"]], None, js=SEEN_SCRIPT, api_visibility="private")
 
-        started = start.click(guarded(self.on_quick_start), None, [self.tabs, self.train["live"], *flow], api_visibility="private")
+        started = start.click(guarded(self.on_quick_start), None, [self.tabs, self.train["live"], *flow], show_progress="minimal", api_visibility="private")
         fill_form(self.context, self.train, started.then, forget=True)
         for strip in flow:
             strip.open(self.on_step, None, [self.tabs], **quiet)
         connect_build_page(self.context, self.build, blocks, by_name["build"])
-        for picked in ("picked", "found_picked"):
-            self.build[picked].then(guarded(self.on_flow), None, flow, **quiet)
+        self.build["picked"].then(guarded(self.on_flow), None, flow, **quiet)
         # Undo may bring another encoder back.
         self.build["base"].change(guarded(self.on_flow), None, flow, **quiet)
         for changed in (self.data["used"].change, self.runs["copied"].then, self.build["opened"].then):

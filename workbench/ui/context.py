@@ -37,7 +37,6 @@ class Context:
         self.boot_id = uuid.uuid4().hex
         self.last_edit: tuple[str, str] | None = None
         self.issued: OrderedDict[str, dict[str, Any]] = OrderedDict()
-        self._presses: OrderedDict[str, int] = OrderedDict()
         self._encoder: EncoderProcess | None = None
         self._lock = threading.Lock()
         self._bases: dict[str, EncoderInfo] = {}
@@ -69,24 +68,15 @@ class Context:
             window: The window, by the id it gave itself.
             document: The stack, with its epoch.
         """
-        _remember(self.issued, window, document)
+        self.issued[window] = document
+        self.issued.move_to_end(window)
+        while len(self.issued) > WINDOWS_REMEMBERED:
+            self.issued.popitem(last=False)
 
     def missed(self, window: str, epoch: int) -> dict[str, Any] | None:
         """Return the stack that was put in place of the one a window still edits, None if there is none."""
         document = self.issued.get(window) if window else None
         return document if document is not None and epoch < document["epoch"] else None
-
-    def is_latest(self, window: str, press: int) -> bool:
-        """Return whether no later press of a window has been seen, and remember this one: two of one moment may change places.
-
-        Args:
-            window: The window, by the id it gave itself.
-            press: Number of the press in that window.
-        """
-        latest = press >= self._presses.get(window, 0)
-        if latest:
-            _remember(self._presses, window, press)
-        return latest
 
     def describe_base(self, name: str) -> EncoderInfo:
         """Return the facts of a base encoder, remembered: a form asks at every edit, and a Hub name costs a request.
@@ -134,13 +124,6 @@ class Context:
             if self._encoder is not None:
                 self._encoder.close()
                 self._encoder = None
-
-
-def _remember(table: OrderedDict[str, Any], window: str, value: Any) -> None:
-    table[window] = value
-    table.move_to_end(window)
-    while len(table) > WINDOWS_REMEMBERED:
-        table.popitem(last=False)
 
 
 def _split_key(ref: str, training: TrainingConfig) -> tuple[str, float, float, int]:

@@ -15,14 +15,17 @@ State = Literal["idle", "waiting", "error"]
 
 
 def create_dry_pass(words: str, *, elem_id: str) -> gr.HTML:
-    """Return the component. Its property `line` is the command line of the stack on the page, which may have changed since.
+    """Return the component.
+
+    Its property `result` is what it shows; `line` is the command line of the stack on the page, which may have changed since.
+    Not `value`: Gradio writes a part's old value back with each change of another property, over one that has just come.
 
     Args:
         words: What it says before the first pass.
         elem_id: Id of the element.
     """
     return gr.HTML(
-        value=dry_pass_words("idle", words),
+        result=dry_pass_words("idle", words),
         html_template='<section class="wb-dry" aria-label="Dry pass" data-state="idle"></section>',
         css_template=read_style("dry_pass"),
         js_on_load=read_script("dry_pass"),

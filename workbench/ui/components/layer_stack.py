@@ -1,8 +1,11 @@
 """The layer stack: the network as blocks that are added, edited, moved and removed on the page.
 
 The browser owns the document `{epoch, rev, base, saved, layers: [{id, kind, params}]}`. Every edit changes it at once; one
-snapshot at a time goes to Python, which answers with `ack`: widths, counts and errors for that `rev`. Python never writes
-the document on an edit; it replaces it, with a higher `epoch`, when another base or preset is chosen.
+snapshot at a time goes to Python, as `value`, which answers with `ack`: widths, counts and errors for that `rev`. Python never
+writes the document on an edit; it replaces it by `news`, with a higher `epoch`, when another base or preset is chosen.
+
+Python writes no `value`, for Gradio writes the old one back with each change of another property; and `ack` and `news` are two,
+because answers of one moment overwrite each other where they write the same one.
 """
 
 from __future__ import annotations
@@ -37,9 +40,11 @@ _ID = re.compile(r"[\w-]{1,40}", re.ASCII)
 
 
 def create_layer_stack(*, elem_id: str) -> gr.HTML:
-    """Return the component; its value is the document, its property `ack` the answer.
+    """Return the component; its value is the document, its property `ack` the answer, `news` a document that takes its place.
 
-    It has two events: `edit`, and `look` when the user comes back from another window.
+    Its events are `edit`, `look` when the user comes back from another window, and what shall replace the stack: `preset` with
+    the `number` of a preset from 1, `own` for the base's own layers, and `base` with the `name` of another. All but `look` are
+    asked one after the other, each when the one before is answered; `request_script` asks for a replacement.
 
     Args:
         elem_id: Id of the element; ids of its fields begin with it.
@@ -54,7 +59,20 @@ def create_layer_stack(*, elem_id: str) -> gr.HTML:
         prefix=elem_id,
         kinds=describe_kinds(),
         ack=None,
+        news=None,
     )
+
+
+def request_script(event: str, argument: str, *, elem_id: str) -> str:
+    """Return a function for the `js` of a Gradio event that asks the stack for a replacement by its input.
+
+    Args:
+        event: An event of the stack.
+        argument: Name of the input in the event's data.
+        elem_id: Id of the stack's element.
+    """
+    detail = f"{{ event: '{event}', data: {{ {argument} }} }}"
+    return f"({argument}) => {{ document.dispatchEvent(new CustomEvent('{elem_id}:replace', {{ detail: {detail} }})); }}"
 
 
 def describe_kinds() -> list[dict[str, Any]]:
@@ -118,6 +136,7 @@ class Document:
         saved: The command line of the draft when it was last saved from this page, or loaded into it.
         blocks: The encoder first.
         window: Tells the windows apart that edit one draft.
+        ask: Number of the question; the answer bears it too.
     """
 
     epoch: int
@@ -126,6 +145,7 @@ class Document:
     saved: str
     blocks: tuple[Block, ...]
     window: str = ""
+    ask: int = 0
 
     @property
     def architecture(self) -> ArchitectureSpec:
@@ -168,6 +188,7 @@ def read_document(value: Any) -> Document:
         _text(value.get("saved"), 4096),
         tuple(blocks),
         _text(value.get("window"), 40),
+        _whole(value.get("ask")),
     )
 
 
@@ -260,8 +281,7 @@ def acknowledge(
             "bytes": architecture.bytes_per_vector(encoder),
         }
     return {
-        "epoch": document.epoch,
-        "rev": document.rev,
+        **_receipt(document),
         "info": [
             {
                 "layer": block.id,
@@ -281,19 +301,23 @@ def acknowledge(
     }
 
 
+def _receipt(document: Document) -> dict[str, Any]:
+    return {"ask": document.ask, "epoch": document.epoch, "rev": document.rev}
+
+
 def numbered(ack: Mapping[str, Any]) -> dict[str, Any]:
     """Return an answer with a number of its own: the browser only notices a property that changes, and asks again if one got lost."""
     return {**ack, "answer": next(_answers)}
 
 
-def redirect(document: Document, news: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the answer to an edit of a document that Python has replaced: the one that takes its place.
+def redirect(document: Document, news: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the answer that says nothing of a document, and brings the one that Python has put in its place.
 
     Args:
         document: What the page sent.
-        news: What `write_document` returned.
+        news: What `write_document` returned; None where nothing takes its place.
     """
-    return {"epoch": document.epoch, "rev": document.rev, "info": [], "errors": [], "total": None, "news": dict(news)}
+    return {"ask": document.ask, "epoch": 0, "rev": 0, "news": dict(news) if news is not None else None}
 
 
 def describe_replaced(base: str, layers: Iterable[LayerSpec], line: str) -> dict[str, Any]:
@@ -319,8 +343,7 @@ def fail(document: Document, message: str) -> dict[str, Any]:
         message: Why not, in one sentence.
     """
     return {
-        "epoch": document.epoch,
-        "rev": document.rev,
+        **_receipt(document),
         "info": [],
         "errors": [{"layer": document.blocks[0].id, "field": None, "message": message}],
         "total": None,
@@ -332,7 +355,7 @@ def fail(document: Document, message: str) -> dict[str, Any]:
 def write_document(
     base: str, layers: Iterable[LayerSpec], saved: str, after: int = 0, only_after: int | None = None, words: str = ""
 ) -> dict[str, Any]:
-    """Return a document that replaces the one the browser holds.
+    """Return a document that replaces the one the browser holds; it takes the `answer` that belongs to it along.
 
     Args:
         base: Base encoder.

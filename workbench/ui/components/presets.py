@@ -26,13 +26,12 @@ class Preset:
     help: str
 
 
-def create_presets(presets: Sequence[Preset], *, elem_id: str) -> gr.HTML:
-    """Return the component.
-
-    It has two events: `preset`, whose data hold the `number` of a preset from 1, and `own` for the base's own layers.
+def create_presets(presets: Sequence[Preset], stack: str, *, elem_id: str) -> gr.HTML:
+    """Return the component. What is pressed becomes an event of the layer stack: `preset`, or `own` for the base's own layers.
 
     Args:
         presets: In the order of their numbers.
+        stack: Id of the layer stack's element.
         elem_id: Id of the element; the button of preset n is `build-preset-n`, that of the base's own layers `build-own`.
     """
     return gr.HTML(
@@ -42,6 +41,7 @@ def create_presets(presets: Sequence[Preset], *, elem_id: str) -> gr.HTML:
         js_on_load=read_script("presets"),
         apply_default_css=False,
         elem_id=elem_id,
+        stack=stack,
         presets=[{"title": preset.title, "help": preset.help} for preset in presets],
     )
 

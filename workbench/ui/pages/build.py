@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from workbench.ui.components.layer_stack import (
     propagate,
     read_document,
     redirect,
+    request_script,
     write_document,
 )
 from workbench.ui.components.notice import create_notice, notice
@@ -68,8 +70,11 @@ PRESETS = (
 )
 """Stacks to start from."""
 
-EDITS_AT_ONCE = 8
-"""Edits of several windows that are checked at the same time; Gradio's default of one is shared by all of them."""
+STACK = "build-stack"
+"""Id of the layer stack's element."""
+
+ASKED_AT_ONCE = 8
+"""Questions of several windows that are answered at the same time; Gradio's default of one is shared by all of them."""
 
 
 def create_build_page(context: Context) -> dict[str, Any]:
@@ -79,8 +84,7 @@ def create_build_page(context: Context) -> dict[str, Any]:
         context: The server's context.
 
     Returns:
-        Components by name; `stack` is the layer stack. After `picked` and `found_picked` another base is in the draft,
-        after `opened` another recipe.
+        Components by name; `stack` is the layer stack. After `picked` another base is in the draft, after `opened` another recipe.
     """
     parts: dict[str, Any] = {}
     with gr.Row(equal_height=False):
@@ -101,10 +105,10 @@ def create_build_page(context: Context) -> dict[str, Any]:
                 parts["hub_note"] = create_notice(elem_id="build-hub-note")
                 parts["found"] = gr.Radio(label="Found", choices=[], visible=False, elem_id="build-hub-found")
             with gr.Column(elem_classes=["wb-presets"]):
-                gr.Markdown("## Start from a preset", elem_id="build-presets")
-                parts["presets"] = create_presets(PRESETS, elem_id="build-preset-list")
+                parts["start"] = gr.Markdown("## Start from a preset", elem_id="build-presets")
+                parts["presets"] = create_presets(PRESETS, STACK, elem_id="build-preset-list")
         with gr.Column(scale=5, min_width=320):
-            parts["stack"] = create_layer_stack(elem_id="build-stack")
+            parts["stack"] = create_layer_stack(elem_id=STACK)
             parts["layers"] = gr.Textbox(
                 label="The same on the command line",
                 info="What `train` takes to build exactly this network.",
@@ -285,45 +289,56 @@ class _Handlers:
         self.context.last_edit = (saved, document.window)
         return describe_replaced(before.base, before.architecture.layers, line) if unseen else None
 
-    def on_base(self, name: str | None, value: Any) -> dict[Any, Any]:
+    def on_base(self, value: Any, event: gr.EventData) -> dict[Any, Any]:
         """Take another base encoder, with its own layers."""
         document = self._current(value)
-        wanted = (name or "").strip()
+        wanted = str(event.name or "").strip()
         if wanted == document.base and document.epoch:
-            return {self.parts["facts"]: self._facts(wanted)}
+            return {self.parts["facts"]: self._facts(wanted), self.parts["stack"]: gr.HTML(ack=numbered(redirect(document, None)))}
         try:
             if not wanted:
                 raise ModelError("No base encoder is chosen; choose one from the list.", field="base")
             info = self.context.describe_base(wanted)
-        except WorkbenchError as error:
-            kept = f" The layers still belong to {document.base}." if document.base else ""
-            return {self.parts["facts"]: notice(error.message + kept, "error")}
-        draft = update_draft(self.context.home, base=wanted, architecture=own_layers(info))
+            draft = update_draft(self.context.home, base=wanted, architecture=own_layers(info))
+        except Exception as error:
+            return self._refuse(document, error, f" The layers still belong to {document.base}." if document.base else "")
         return self._show(draft, document, words=f"the encoder {short_base(wanted)}")
 
     def on_preset(self, value: Any, event: gr.EventData) -> dict[Any, Any]:
         """Replace the layers after the encoder by those of a preset."""
-        preset = PRESETS[int(event.number) - 1]
-        return self._replace(value, event, parse_layers(preset.layers), f"the preset {preset.title}")
+        document = self._current(value)
+        try:
+            preset = PRESETS[int(event.number) - 1]
+            draft = self._put(document, parse_layers(preset.layers))
+        except Exception as error:
+            return self._refuse(document, error)
+        return self._show(draft, document, words=f"the preset {preset.title}")
 
-    def on_own(self, value: Any, event: gr.EventData) -> dict[Any, Any]:
+    def on_own(self, value: Any) -> dict[Any, Any]:
         """Replace the layers after the encoder by those the model brings along."""
-        info = self.context.describe_base(self._current(value).base or load_draft(self.context.home).base)
-        return self._replace(value, event, own_layers(info).layers[1:], "the model's own layers")
+        document = self._current(value)
+        try:
+            info = self.context.describe_base(document.base or load_draft(self.context.home).base)
+            draft = self._put(document, own_layers(info).layers[1:])
+        except Exception as error:
+            return self._refuse(document, error)
+        return self._show(draft, document, words="the model's own layers")
+
+    def _refuse(self, document: Document, error: Exception, words: str = "") -> dict[Any, Any]:
+        """Return what says why the stack was not replaced; without an answer the page would ask again and again."""
+        answered = gr.HTML(ack=numbered(redirect(document, None)))
+        return {self.parts["facts"]: notice(sentence(error) + words, "error"), self.parts["stack"]: answered}
+
+    def _put(self, document: Document, layers: tuple[LayerSpec, ...]) -> Draft:
+        """Save other layers after the encoder."""
+        base = document.base or load_draft(self.context.home).base
+        return update_draft(self.context.home, base=base, architecture=ArchitectureSpec((document.blocks[0].spec, *layers)))
 
     def _current(self, value: Any) -> Document:
         """Return the stack a window holds, or the one it is about to get."""
         document = read_document(value)
         missed = self.context.missed(document.window, document.epoch)
-        return document if missed is None else read_document(missed)
-
-    def _replace(self, value: Any, event: gr.EventData, layers: tuple[LayerSpec, ...], words: str) -> dict[Any, Any]:
-        document = self._current(value)
-        if not self.context.is_latest(document.window, int(event.press)):
-            return {self.parts["facts"]: gr.skip()}
-        base = document.base or load_draft(self.context.home).base
-        draft = update_draft(self.context.home, base=base, architecture=ArchitectureSpec((document.blocks[0].spec, *layers)))
-        return self._show(draft, document, words=words)
+        return document if missed is None else dataclasses.replace(read_document(missed), ask=document.ask)
 
     def on_open(self, path: str | None, value: Any) -> dict[Any, Any]:
         """Put a recipe file into the draft."""
@@ -350,10 +365,10 @@ class _Handlers:
             line = command_line(document.base, document.architecture)
             path = " → ".join(block.spec.entry.title for block in document.blocks)
             words = f"Building {short_base(document.base)}: {path}, and passing three rows through it. The first time loads the encoder."
-            yield {dry: gr.HTML(value=dry_pass_words("waiting", words), line=line)}
-            yield {dry: gr.HTML(value=self._try(document, line))}
+            yield {dry: gr.HTML(result=dry_pass_words("waiting", words), line=line)}
+            yield {dry: gr.HTML(result=self._try(document, line))}
         except Exception as error:
-            yield {dry: gr.HTML(value=dry_pass_words("error", sentence(error)))}
+            yield {dry: gr.HTML(result=dry_pass_words("error", sentence(error)))}
 
     def _try(self, document: Document, line: str) -> dict[str, Any]:
         from workbench.data import load_pairs
@@ -405,20 +420,18 @@ class _Handlers:
         after, rev = (before.epoch, before.rev) if before else (0, 0)
         value = write_document(draft.base, draft.architecture.layers, line, after, rev if gently else None, words)
         if before is not None:
-            value["window"] = before.window
+            value |= {"window": before.window, "ask": before.ask}
         document = read_document(value)
+        try:
+            value["answer"] = acknowledge(document, self.context.describe_base(draft.base), line)
+        except WorkbenchError as error:
+            value["answer"] = fail(document, error.message)
         if before is not None and not gently:
             self.context.last_edit = (line, before.window)
             self.context.issue(before.window, value)
-        try:
-            ack = acknowledge(document, self.context.describe_base(draft.base), line)
-        except WorkbenchError as error:
-            ack = fail(document, error.message)
-        # Twice, because either property may be overwritten on its way.
-        ack = {**ack, "news": value}
         return {
             **self._base(draft.base),
-            self.parts["stack"]: gr.HTML(value=value, ack=numbered(ack)),
+            self.parts["stack"]: gr.HTML(news=value),
             self.parts["layers"]: line,
             **self._panels(document, draft),
         }
@@ -490,19 +503,19 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
     handlers = _Handlers(context, parts)
     shown = [parts[name] for name in SHOWN]
     stack = [parts["stack"]]
-    parts["stack"].edit(handlers.on_edit, stack, shown, trigger_mode="multiple", concurrency_limit=EDITS_AT_ONCE, **QUIET)
+    parts["stack"].edit(handlers.on_edit, stack, shown, trigger_mode="multiple", concurrency_limit=ASKED_AT_ONCE, **QUIET)
     parts["stack"].look(guarded(handlers.on_select), stack, shown, **QUIET)
-    # Gradio would drop a second choice while the first is on its way.
-    parts["presets"].preset(guarded(handlers.on_preset), stack, shown, trigger_mode="multiple", **QUIET)
-    parts["presets"].own(guarded(handlers.on_own), stack, shown, trigger_mode="multiple", **QUIET)
+    parts["stack"].preset(handlers.on_preset, stack, shown, concurrency_limit=ASKED_AT_ONCE, **QUIET)
+    parts["stack"].own(handlers.on_own, stack, shown, concurrency_limit=ASKED_AT_ONCE, **QUIET)
     # The encoder process lets requests wait for each other by itself; what cannot be built is said without waiting.
-    parts["try"].click(handlers.on_try, stack, [parts["dry"]], concurrency_limit=EDITS_AT_ONCE, **QUIET)
+    parts["try"].click(handlers.on_try, stack, [parts["dry"]], concurrency_limit=ASKED_AT_ONCE, **QUIET)
     searched = [parts["hub_note"], parts["found"]]
-    search: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+    search: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", "show_progress_on": parts["query"]}
     gr.on([parts["search"].click, parts["query"].submit], guarded(handlers.on_search), [parts["query"]], searched, **search)
-    search["trigger_mode"] = "multiple"
-    parts["picked"] = parts["base"].input(guarded(handlers.on_base), [parts["base"], *stack], shown, **search)
-    parts["found_picked"] = parts["found"].input(guarded(handlers.on_base), [parts["found"], *stack], shown, **search)
+    search["show_progress_on"] = parts["start"]
+    parts["picked"] = parts["stack"].base(handlers.on_base, stack, shown, concurrency_limit=ASKED_AT_ONCE, **search)
+    for choice in ("base", "found"):
+        parts[choice].input(None, parts[choice], None, js=request_script("base", "name", elem_id=STACK), api_visibility="private")
     parts["opened"] = parts["open"].upload(
         guarded(handlers.on_open), [parts["open"], *stack], [*shown, parts["open_note"]], **search
     )

@@ -344,7 +344,7 @@ def _named(ref: str | None) -> str:
 
 def _wire(context: Context, parts: dict[str, Any]) -> None:
     handlers = _Handlers(context, parts)
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", "show_progress_on": parts["file"]}
 
     def of(*names: str) -> list[Any]:
         return [parts[name] for name in names]

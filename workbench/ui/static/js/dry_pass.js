@@ -60,7 +60,7 @@ function table(caption, headers, rows) {
 }
 
 function render() {
-  const value = props.value || {};
+  const value = props.result || {};
   root.dataset.state = value.state || "idle";
   root.dataset.worst = value.worst || "";
   root.setAttribute("aria-busy", String(value.state === "waiting"));
@@ -101,10 +101,10 @@ function render() {
 }
 
 function age() {
-  const value = props.value || {};
+  const value = props.result || {};
   stale.hidden = value.state !== "done" || !props.line || props.line === value.line;
 }
 
-watch("value", render);
+watch("result", render);
 watch("line", age);
 render();

@@ -10,8 +10,10 @@ const WINDOW = `w${Date.now().toString(36)}${Math.random().toString(36).slice(2,
 const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 let doc = null; // {epoch, rev, base, saved, layers: [{id, kind, params}]}
-let sent = null; // {epoch, rev} of the snapshot that Python is checking
-let dirty = false;
+let sent = null; // what Python is asked at the moment: {ask, wish}. One thing at a time, or answers would overtake each other
+let asks = 0; // numbers the questions
+let dirty = false; // edits that Python has not been sent
+let wish = null; // what shall replace the stack next: {event, data}
 let timer = 0;
 let answer = null; // the last `ack` that fits what is shown
 let told = ""; // errors as last announced
@@ -581,29 +583,49 @@ function unstash() {
 }
 
 function snapshot() {
-  return { ...JSON.parse(JSON.stringify(doc)), window: WINDOW };
+  return { ...JSON.parse(JSON.stringify(doc)), window: WINDOW, ask: asks };
+}
+
+function ask(event, data) {
+  asks += 1;
+  sent = { ask: asks, wish };
+  wish = null;
+  props.value = snapshot(); // before the trigger, which reads it
+  trigger(event, data);
 }
 
 function pump() {
   window.clearTimeout(timer);
   stash();
-  if (sent === null && !dirty) {
+  if (doc === null || (sent === null && !dirty && wish === null)) {
     root.dataset.state = doc ? "ready" : "loading";
     return;
   }
   root.dataset.state = "saving";
-  if (sent === null) {
+  if (sent === null && wish !== null) ask(wish.event, wish.data);
+  else if (sent === null) {
     dirty = false;
-    sent = { epoch: doc.epoch, rev: doc.rev };
-    props.value = snapshot(); // before the trigger, which reads it
-    trigger("edit");
+    ask("edit");
   }
   timer = window.setTimeout(() => {
-    sent = null; // the answer got lost; ask again
-    dirty = true;
+    // The answer got lost, so ask again.
+    if (sent.wish) wish = wish || sent.wish;
+    else dirty = true;
+    sent = null;
     pump();
   }, ANSWER_MS);
 }
+
+// A preset, or another base: what was asked for last counts.
+document.addEventListener(`${PREFIX}:replace`, function replace(event) {
+  if (!element.isConnected) {
+    document.removeEventListener(`${PREFIX}:replace`, replace);
+    return;
+  }
+  if (!["preset", "own", "base"].includes(event.detail.event)) return;
+  wish = event.detail;
+  pump();
+});
 
 function clear() {
   for (const card of cards.values()) card.item.remove();
@@ -615,15 +637,16 @@ function load(value) {
   const first = doc === null;
   clear();
   doc = JSON.parse(JSON.stringify(value));
+  delete doc.answer;
+  delete doc.ask;
   doc.layers = doc.layers.filter((layer) => KINDS.has(layer.kind));
   answer = null;
   told = "";
   dirty = false;
   clash.hidden = true;
-  if (first) {
-    shown = state();
-    props.value = snapshot(); // from now on Python knows which window asks
-  } else remember(value.words || "another stack");
+  if (first) shown = state();
+  else remember(value.words || "another stack");
+  props.value = snapshot(); // from now on Python knows what this window shows
   paintHistory();
   render();
 }
@@ -634,7 +657,7 @@ function isNews(value) {
   if (doc === null) return true;
   if (value.epoch <= doc.epoch) return false;
   const known = value.replaces;
-  return !known || (known.epoch === doc.epoch && known.rev === doc.rev && sent === null && !dirty && !drag);
+  return !known || (known.epoch === doc.epoch && known.rev === doc.rev && sent === null && wish === null && !dirty && !drag);
 }
 
 let seenClash = "";
@@ -647,30 +670,36 @@ function tellClash(other) {
   clash.hidden = false;
 }
 
-// What Python sends comes by the value, and by the answer to an edit if that edit has overwritten the value on its way.
+function take(ack) {
+  if (!ack) return;
+  if (sent && ack.ask === sent.ask) sent = null;
+  if (ack.epoch !== doc.epoch) return;
+  if (typeof ack.saved === "string") doc.saved = ack.saved;
+  if (ack.replaced && seenClash !== `${ack.epoch} ${ack.rev}`) {
+    seenClash = `${ack.epoch} ${ack.rev}`;
+    tellClash(ack.replaced);
+  }
+  if (ack.rev === doc.rev) {
+    answer = ack;
+    paint();
+  }
+}
+
+// A document comes by itself, or with the answer to an edit that was made without knowing of it.
 function findNews() {
-  return [props.value, props.ack && props.ack.news].filter(isNews).sort((one, other) => other.epoch - one.epoch)[0];
+  return [props.news, props.ack && props.ack.news].filter(isNews).sort((one, other) => other.epoch - one.epoch)[0];
 }
 
 function receive() {
   const value = findNews();
   const first = doc === null;
   const replaced = value !== undefined;
-  if (replaced) load(value);
-  if (doc === null) return;
-  const ack = props.ack;
-  if (ack && sent && ack.epoch === sent.epoch && ack.rev === sent.rev) sent = null;
-  if (ack && ack.epoch === doc.epoch) {
-    if (typeof ack.saved === "string") doc.saved = ack.saved;
-    if (ack.replaced && seenClash !== `${ack.epoch} ${ack.rev}`) {
-      seenClash = `${ack.epoch} ${ack.rev}`;
-      tellClash(ack.replaced);
-    }
-    if (ack.rev === doc.rev) {
-      answer = ack;
-      paint();
-    }
+  if (replaced) {
+    load(value);
+    take(value.answer);
   }
+  if (doc === null) return;
+  take(props.ack);
   // A document that gave way to edits came when none was on its way, so nothing can have been saved after it.
   if (replaced && !value.replaces && (!first || unstash())) {
     // A snapshot of the old document may have been saved after the new one: what is shown has the last word.
@@ -685,7 +714,7 @@ function receive() {
 // Whoever comes back from another window sees what was saved there; edits that are not saved yet stay.
 function look() {
   if (!element.isConnected) window.removeEventListener("focus", look);
-  else if (doc && sent === null && !dirty && !drag && root.offsetParent !== null) {
+  else if (doc && sent === null && wish === null && !dirty && !drag && root.offsetParent !== null) {
     props.value = snapshot();
     trigger("look");
   }
@@ -693,5 +722,5 @@ function look() {
 
 window.addEventListener("focus", look);
 
-watch(["value", "ack"], receive);
+watch(["news", "ack"], receive);
 receive();

@@ -1,5 +1,7 @@
 const list = element.querySelector(".wb-preset-list");
-let presses = 0; // events of one moment may reach Python in another order
+
+// The stack asks Python itself, when it is done with what it is being asked.
+const replace = (event, data) => document.dispatchEvent(new CustomEvent(`${props.stack}:replace`, { detail: { event, data } }));
 
 function makeButton(id, title, help, press) {
   const button = document.createElement("button");
@@ -18,9 +20,9 @@ function makeButton(id, title, help, press) {
   return words;
 }
 
-const own = makeButton("build-own", "The model's own layers", "", () => trigger("own", { press: (presses += 1) }));
+const own = makeButton("build-own", "The model's own layers", "", () => replace("own", {}));
 (props.presets || []).forEach((preset, index) => {
-  makeButton(`build-preset-${index + 1}`, preset.title, preset.help, () => trigger("preset", { number: index + 1, press: (presses += 1) }));
+  makeButton(`build-preset-${index + 1}`, preset.title, preset.help, () => replace("preset", { number: index + 1 }));
 });
 
 function render() {
