@@ -19,6 +19,7 @@ from workbench.ui.api.outcome import create_outcome_routes
 from workbench.ui.api.routes import answer_error, create_routes
 from workbench.ui.context import Context
 from workbench.ui.gate import Gate
+from workbench.ui.streams import Streams, streams_script
 
 STATIC = Path(__file__).parent / "static"
 LONGEST_UPLOAD = "4gb"
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Workbench", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.context = context
+    app.add_middleware(Streams)
     app.add_middleware(Gate, settings=settings)
     app.add_exception_handler(WorkbenchError, answer_error)
     app.include_router(create_routes(context))
@@ -78,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         create_blocks(context),
         path="/",
         theme=create_theme(),
-        head=stylesheet_link() + TAB_SCRIPT + TYPING_SCRIPT + kept_script(),
+        head=streams_script() + stylesheet_link() + TAB_SCRIPT + TYPING_SCRIPT + kept_script(),
         footer_links=[],
         run_history=False,
         enable_monitoring=False,

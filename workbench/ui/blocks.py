@@ -124,7 +124,13 @@ class _Page:
         by_name["playground"].select(self.on_playground, None, [self.playground["status"]], **quiet)
         by_name["playground"].select(None, [self.playground["view"]], None, js=SEEN_SCRIPT, api_visibility="private")
 
-        started = start.click(guarded(self.on_quick_start), None, [self.tabs, self.train["live"], *flow], show_progress="minimal", api_visibility="private")
+        started = start.click(
+            guarded(self.on_quick_start),
+            None,
+            [self.tabs, self.train["live"], *flow],
+            show_progress="minimal",
+            api_visibility="private",
+        )
         fill_form(self.context, self.train, started.then, forget=True)
         for strip in flow:
             strip.open(self.on_step, None, [self.tabs], **quiet)
