@@ -14,7 +14,7 @@ import torch
 
 from tests.training.test_run import GivenParts, Recorder, make_part, recipe
 from workbench.recipe import LossSpec
-from workbench.runs.process import end_with_parent
+from workbench.runs.process import end_with_parent, leave
 from workbench.training import run as run_module
 from workbench.training import run_training
 from workbench.training.distributed import Peers, meet
@@ -59,3 +59,4 @@ if __name__ == "__main__":
     for name in CASES:
         train(name, base, sentences, folder, peers.size, Recorder() if peers.leads else Outsider())
     part(peers)
+    leave(0)

@@ -24,7 +24,7 @@ from workbench.recipe import Recipe
 from workbench.runs import store
 from workbench.runs.database import connect, now
 from workbench.runs.history import resolve_model
-from workbench.runs.process import end_with_parent, this_process
+from workbench.runs.process import end_with_parent, leave, this_process
 from workbench.runs.run import LOG_FILE, METRICS_FILE, Run
 
 if TYPE_CHECKING:
@@ -365,4 +365,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

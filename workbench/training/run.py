@@ -32,6 +32,7 @@ from workbench.training.distributed import Peers, meet
 from workbench.training.embedding import Padding
 from workbench.training.insight import Insight
 from workbench.training.listener import Listener
+from workbench.training.occurring import find_occurring_words
 from workbench.training.outcome import Outcome
 from workbench.training.precision import Precision, choose_precision
 from workbench.training.sampler import ShuffledBatches
@@ -189,9 +190,11 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         },
     )
 
-    network = TrainedNetwork(model, loss, peers, config.micro_batch_size)
+    network = TrainedNetwork(model, loss, peers, config.micro_batch_size, find_occurring_words(model, tokens, config.weight_decay))
     insight = Insight(parts.kind, validation, recipe.watch if peers.leads else (), output_dir / "evaluations")
-    progress = _Progress(model, insight, output_dir / "model", config.eval_interval(total), steps_per_epoch, listener, watch, peers)
+    progress = _Progress(
+        network, insight, output_dir / "model", config.eval_interval(total), steps_per_epoch, listener, watch, peers
+    )
     trainer = SentenceTrainer(
         network,
         batches,
@@ -270,7 +273,7 @@ class _Progress(TrainerCallback):
 
     def __init__(
         self,
-        model: SentenceTransformer,
+        network: TrainedNetwork,
         insight: Insight,
         folder: Path,
         eval_steps: int,
@@ -279,7 +282,7 @@ class _Progress(TrainerCallback):
         watch: _Stopwatch,
         peers: Peers,
     ) -> None:
-        self._model = model
+        self._network = network
         self._insight = insight
         self._folder = folder
         self._eval_steps = eval_steps
@@ -328,7 +331,8 @@ class _Progress(TrainerCallback):
         if step == self._last_evaluated:
             return
         self._last_evaluated = step
-        measured = self._insight.measure(lambda texts: self._model.encode(texts, batch_size=ENCODE_BATCH), step)
+        self._network.settle()
+        measured = self._insight.measure(lambda texts: self._network.model.encode(texts, batch_size=ENCODE_BATCH), step)
         if measured is None:
             return
         result, further = measured
@@ -367,7 +371,8 @@ class _Progress(TrainerCallback):
         """Replace the kept model; at no moment is there no whole one."""
         fresh = self._folder.with_name(self._folder.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
-        self._model.save(fresh)
+        self._network.settle()
+        self._network.model.save(fresh)
         old = self._folder.with_name(self._folder.name + ".old")
         if self._folder.exists():
             self._folder.rename(old)

@@ -17,6 +17,8 @@ from workbench.data.texts import TextColumn, chunks, digest_texts, number_digest
 from workbench.models import SentenceTransformer
 from workbench.training.token_cache import TokenArrays, TokenCache, read_arrays
 
+_PIECES_AT_ONCE = 1 << 20
+
 
 class Tokens:
     """The distinct token sequences of several text columns.
@@ -58,6 +60,17 @@ class Tokens:
     def rows(self) -> int:
         """Number of rows."""
         return int(self.columns.shape[1])
+
+    def occurring(self, vocabulary: int) -> NDArray[np.bool_]:
+        """Return which word pieces occur, bool (vocabulary,).
+
+        Args:
+            vocabulary: Number of word pieces there are.
+        """
+        occurs = np.zeros(vocabulary, dtype=np.bool_)
+        for start in range(0, len(self._pieces), _PIECES_AT_ONCE):
+            occurs[self._pieces[start : start + _PIECES_AT_ONCE]] = True
+        return occurs
 
     def ids(self, sequence: int) -> list[int]:
         """Return the word pieces of a sequence."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from workbench.models import SentenceTransformer
 from workbench.training.batch import Batch, Collate
 from workbench.training.distributed import Peers
 from workbench.training.embedding import Padding, embed
+from workbench.training.occurring import OccurringWords
 from workbench.training.precision import Precision
 from workbench.training.sampler import ShuffledBatches
 
@@ -31,15 +33,24 @@ class TrainedNetwork(nn.Module):
         loss: The objective.
         peers: The processes that train it.
         micro_batch_size: Rows embedded at a time in each process; None for the whole batch.
+        words: The word vectors that are trained alone; None for all.
     """
 
     # Trainer takes a forward(**kwargs) for one that normalises the loss itself.
     accepts_loss_kwargs = False
 
-    def __init__(self, model: SentenceTransformer, loss: Loss, peers: Peers, micro_batch_size: int | None) -> None:
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        loss: Loss,
+        peers: Peers,
+        micro_batch_size: int | None,
+        words: OccurringWords | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
         self.loss = loss
+        self.words = words
         self.padding = Padding()
         self._peers = peers
         self._micro_batch_size = micro_batch_size
@@ -52,6 +63,11 @@ class TrainedNetwork(nn.Module):
         with torch.autocast(self.model.device.type, enabled=False):
             value: Tensor = self.loss([column.float() for column in columns], batch.labels)
         return value
+
+    def settle(self) -> None:
+        """Bring the model up to date with what was trained beside it, before it is measured or saved."""
+        if self.words is not None:
+            self.words.write_back()
 
 
 class SentenceTrainer(Trainer):
@@ -77,6 +93,7 @@ class SentenceTrainer(Trainer):
         **kwargs: Any,
     ) -> None:
         super().__init__(model=network, train_dataset=range(collate.rows), **kwargs)
+        self._network = network
         self._batches = batches
         self._collate = collate
         self._precision = precision
@@ -85,14 +102,14 @@ class SentenceTrainer(Trainer):
         self.rows_seen = 0
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Train; the thread that makes batches ends with it, however it ends."""
-        if not self._ahead:
+        """Train; the thread that makes batches ends with it, and the model is whole, however it ends."""
+        with ExitStack() as until_the_end:
+            if self._network.words is not None:
+                until_the_end.enter_context(self._network.words.trained())
+            if self._ahead:
+                self._thread = until_the_end.enter_context(ThreadPoolExecutor(1, "next-batch"))
+                until_the_end.callback(setattr, self, "_thread", None)
             return super().train(*args, **kwargs)
-        try:
-            with ThreadPoolExecutor(1, "next-batch") as self._thread:
-                return super().train(*args, **kwargs)
-        finally:
-            self._thread = None
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the loader of our own batches."""
