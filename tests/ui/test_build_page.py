@@ -2,11 +2,13 @@
 
 import json
 import re
+import threading
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.ui.conftest import Watch, serving, watched_page
+from workbench.errors import ModelError
 from workbench.models import BaseEntry
 from workbench.recipe import ArchitectureSpec, LayerSpec, parse_layers
 from workbench.settings import Settings
@@ -476,6 +478,33 @@ def test_a_lost_answer_is_asked_for_again(fresh, home):
     fresh.unroute("**/queue/join*")
     fresh.clock.fast_forward(7000)
     fresh.clock.resume()
+    settled(fresh)
+    assert_saved(home, "pooling:mean,normalize")
+
+
+def test_a_base_that_takes_long_is_looked_for_once(fresh, home, monkeypatch):
+    """The Hub may take longer to say no than the page waits for an answer."""
+    asked, told = [], threading.Event()
+
+    def describe(name, home):
+        asked.append(name)
+        told.wait(30)
+        raise ModelError(f"The Hub has no model {name}.", field="base")
+
+    monkeypatch.setattr("workbench.models.describe_base", describe)
+    fresh.clock.install()
+    field = fresh.locator("#build-base input")
+    field.fill("slow/model")
+    field.press("Enter")
+    expect(fresh.locator(".wb-stack")).to_have_attribute("data-state", "saving")
+    for _ in range(3):
+        fresh.clock.fast_forward(7000)
+    told.set()
+    fresh.clock.resume()
+    expect(fresh.locator("#build-facts")).to_contain_text("The Hub has no model slow/model. The layers still belong to scratch.")
+    settled(fresh)
+    assert asked == ["slow/model"]
+    add(fresh, "Normalize")
     settled(fresh)
     assert_saved(home, "pooling:mean,normalize")
 

@@ -11,7 +11,8 @@ const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 let doc = null; // {epoch, rev, base, saved, layers: [{id, kind, params}]}
 let sent = null; // what Python is asked at the moment: {ask, wish}. One thing at a time, or answers would overtake each other
-let asks = 0; // numbers the questions
+let asks = 0; // numbers the questions; one that is asked again keeps its number, so that a late answer to it counts
+let last = null; // what was asked last: a wish, or an edit's epoch and rev
 let dirty = false; // edits that Python has not been sent
 let wish = null; // what shall replace the stack next: {event, data}
 let timer = 0;
@@ -586,8 +587,9 @@ function snapshot() {
   return { ...JSON.parse(JSON.stringify(doc)), window: WINDOW, ask: asks };
 }
 
-function ask(event, data) {
-  asks += 1;
+function ask(what, event, data) {
+  if (what !== last) asks += 1;
+  last = what;
   sent = { ask: asks, wish };
   wish = null;
   props.value = snapshot(); // before the trigger, which reads it
@@ -602,10 +604,10 @@ function pump() {
     return;
   }
   root.dataset.state = "saving";
-  if (sent === null && wish !== null) ask(wish.event, wish.data);
+  if (sent === null && wish !== null) ask(wish, wish.event, wish.data);
   else if (sent === null) {
     dirty = false;
-    ask("edit");
+    ask(`${doc.epoch} ${doc.rev}`, "edit");
   }
   timer = window.setTimeout(() => {
     // The answer got lost, so ask again.
