@@ -1,8 +1,6 @@
 """No answer gets lost where one of Gradio's streams ends and the next begins."""
 
-import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from playwright.sync_api import expect
@@ -77,38 +75,6 @@ def test_a_stream_has_ended_before_its_end_is_sent():
         asked.send(None)
     assert seen == [{}, {}, {"s": 1}]
     assert streams.ended == {"s": 1}
-
-
-@pytest.mark.parametrize("after_the_end", [True, False])
-def test_hanging_up_after_the_end_is_not_leaving_the_page(after_the_end):
-    """Gradio forgets a session whose browser hangs up, and with it what has been asked since the end."""
-
-    async def run():
-        seen, read = [], asyncio.Event()
-
-        async def gradio(scope, receive, send):
-            listener = asyncio.create_task(receive())
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            if after_the_end:
-                await send({"type": "http.response.body", "body": b'data: {"msg":"close_stream"}\n\n', "more_body": True})
-            read.set()
-            done, _ = await asyncio.wait({listener}, timeout=0.2)
-            seen.extend(task.result()["type"] for task in done)
-            listener.cancel()
-
-        async def receive():
-            await read.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message):
-            pass
-
-        await Streams(gradio)({"type": "http", "path": "/queue/data", "query_string": b"session_hash=s"}, receive, send)
-        return seen
-
-    with ThreadPoolExecutor(1) as thread:  # the browser's loop may be running in this one
-        seen = thread.submit(asyncio.run, run()).result()
-    assert seen == ([] if after_the_end else ["http.disconnect"])
 
 
 def test_sessions_are_forgotten():

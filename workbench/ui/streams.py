@@ -7,7 +7,6 @@ script has each question name the stream it counts on; the middleware answers wh
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import OrderedDict
 from urllib.parse import parse_qs
@@ -70,16 +69,8 @@ class Streams:
                 end()  # before it is sent: from now on no answer goes this way
             await send(message)
 
-        async def listen() -> Message:
-            message = await receive()
-            if ended and message["type"] == "http.disconnect":
-                # The browser hangs up because it has read the end. Gradio would take it for a page that was left, and throw away
-                # what has been asked since.
-                await asyncio.Event().wait()
-            return message
-
         try:
-            await self.app(scope, listen, watch)
+            await self.app(scope, receive, watch)
         finally:
             end()
 

@@ -4,7 +4,6 @@
 (() => {
   const plain = window.fetch.bind(window);
   const PATIENCE_MS = 2000; // a stream that broke off is never reported as ended
-  const REST_MS = 50; // hanging up may come back to Gradio as an error a moment later, which it hands on to all that is being asked
   let session = "";
   let opened = 0;
   let ended = Promise.resolve();
@@ -16,10 +15,7 @@
       session = url.searchParams.get("session_hash") || "";
       opened += 1;
       const signal = (options && options.signal) || (request && request.signal);
-      ended = new Promise((resolve) => {
-        if (signal) signal.addEventListener("abort", () => window.setTimeout(resolve, REST_MS), { once: true });
-        else resolve();
-      });
+      ended = new Promise((resolve) => (signal ? signal.addEventListener("abort", resolve, { once: true }) : resolve()));
     }
     if (!url.pathname.endsWith("/queue/join") || request || !opened) return plain(input, options);
     const known = ended;
