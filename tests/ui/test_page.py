@@ -95,8 +95,11 @@ def test_the_address_opens_a_tab_and_remembers_it(page, server):
     expect(page.locator("#playground-compare")).to_be_visible()
     page.get_by_role("tab", name="Data", exact=True).click()
     expect(page).to_have_url(re.compile("tab=data"))
+    # A reload in the middle of an answer cuts the connection, which Gradio reports on the console of the page that goes away.
+    page.wait_for_load_state("networkidle")
     page.reload()
     expect(page.locator("#data-file")).to_be_visible()
+    page.wait_for_load_state("networkidle")
 
 
 def test_the_strip_opens_the_tab_of_a_step(open_tab):
