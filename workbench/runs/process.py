@@ -73,8 +73,8 @@ def end_with_parent() -> None:
 def leave(code: int) -> NoReturn:
     """End this process at once, its work being done and written.
 
-    What the interpreter and C++ libraries tear down on the way out goes wrong now and then: with several processes, one in some
-    ten runs aborted there ("terminate called without an active exception"), and torchrun then took all of them for failed.
+    What the interpreter and C++ libraries tear down on the way out goes wrong now and then: with several processes, two of nine
+    runs aborted there ("terminate called without an active exception"), and torchrun then took all of them for failed.
 
     Args:
         code: The exit code.
