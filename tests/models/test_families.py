@@ -1,5 +1,6 @@
 """Every encoder family, as a tiny folder: which run packed, and that each gives sentence-transformers' own vectors."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,9 @@ import pytest
 import torch
 
 from workbench.models import SentenceTransformer as Model
+from workbench.models import attention
+from workbench.models.attention_cpu import attend_by_length
+from workbench.models.attention_gpu import attend_in_one
 from workbench.models.transformer import PACKED_FAMILIES
 
 USUAL = {
@@ -71,7 +75,11 @@ def test_each_family_gives_the_vectors_of_sentence_transformers(family: tuple[st
 
 
 @pytest.mark.parametrize("family", sorted(PACKED_FAMILIES), indirect=True)
-def test_packed_and_padded_give_one_gradient(family: tuple[str, Path], sentences: list[str]) -> None:
+@pytest.mark.parametrize("way", [attend_by_length, attend_in_one], ids=["cpu", "gpu"])
+def test_packed_and_padded_give_one_gradient(
+    family: tuple[str, Path], way: Callable[..., torch.Tensor], sentences: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "attend_by_length", way)
     model = Model(family[1], device="cpu")
     ids = sorted(model.tokenize([*sentences[:7], " ".join(sentences[:15])]), key=len)
 
@@ -82,7 +90,7 @@ def test_packed_and_padded_give_one_gradient(family: tuple[str, Path], sentences
 
     assert model.encoder.packs
     packed = gradient()
-    model.encoder._packs = False
+    model.encoder._packs["cpu"] = False
     padded = gradient()
     assert packed.norm() > 0
     assert (packed - padded).norm() / padded.norm() < 1e-4

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from workbench.models import numerics
-from workbench.models.numerics import fast_float32, small_products
+from workbench.models.numerics import fast_float32, small_products, tf32
 
 CPU = torch.device("cpu")
 
@@ -83,3 +83,19 @@ def test_a_torch_without_the_switch_is_left_alone(monkeypatch):
     monkeypatch.setattr(numerics, "_switch", lambda: None)
     with fast_float32(CPU):
         assert torch.ones(2, 2).matmul(torch.ones(2, 2)).sum() == 8
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_products_are_rounded_for_a_while_only(before):
+    switch = torch.backends.cuda.matmul
+    was, switch.allow_tf32 = switch.allow_tf32, before
+    try:
+        with pytest.raises(ValueError, match="inside"), tf32(True):
+            assert switch.allow_tf32
+            raise ValueError("inside")
+        assert switch.allow_tf32 == before
+        with tf32(False):
+            assert not switch.allow_tf32
+        assert switch.allow_tf32 == before
+    finally:
+        switch.allow_tf32 = was

@@ -153,11 +153,11 @@ def test_what_is_no_network(tiny_bert: Path) -> None:
 
 
 def test_a_failed_self_check_falls_back_to_padded(tiny_bert: Path, sentences: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from workbench.models import attention
+    from workbench.models import attention_cpu
 
     wanted = Model(tiny_bert, device="cpu").encode(sentences[:9])
     whole = lambda lengths: [(sum(lengths), 1)]  # noqa: E731 - attends across the boundaries
-    monkeypatch.setattr(attention, "_runs", whole)
+    monkeypatch.setattr(attention_cpu, "_runs", whole)
     model = Model(tiny_bert, device="cpu")
     assert not model.encoder.packs
     assert np.abs(model.encode(sentences[:9]) - wanted).max() < 2e-6

@@ -82,9 +82,9 @@ def test_packed_padded_and_chunked_give_one_loss_and_one_gradient(
         return value.item(), gradients(model)
 
     packed_value, packed = step()
-    model.encoder._packs = False
+    model.encoder._packs["cpu"] = False
     padded_value, padded = step()
-    model.encoder._packs = True
+    model.encoder._packs["cpu"] = True
     assert packed_value == pytest.approx(padded_value, abs=1e-5)
     assert (packed - padded).norm() / padded.norm() < 1e-4
     for sentences_at_a_time in (1, 7):
@@ -193,7 +193,7 @@ def test_batches_are_the_permutation_cut(rows: int) -> None:
 
 
 def test_padded_batches_pad_on_the_side_of_the_tokenizer(model: SentenceTransformer) -> None:
-    model.encoder._packs = False
+    model.encoder._packs["cpu"] = False
     model.tokenizer.pad_token_id = 0
     for side, rows in (("right", [[7, 0, 0], [1, 2, 3]]), ("left", [[0, 0, 7], [1, 2, 3]])):
         model.tokenizer.padding_side = side
@@ -203,7 +203,7 @@ def test_padded_batches_pad_on_the_side_of_the_tokenizer(model: SentenceTransfor
 
 
 def test_padding_is_counted(model: SentenceTransformer) -> None:
-    model.encoder._packs = False
+    model.encoder._packs["cpu"] = False
     padding = Padding()
     embed(model, Batch([[2, 3], [2, 9, 9, 3]], [torch.tensor([0, 1])], None), padding=padding)
     assert (padding.positions, padding.padded) == (8, 2)

@@ -83,22 +83,6 @@ def test_the_choice_says_why(
     assert reason in choose_precision("auto", device, width).sentence
 
 
-@pytest.mark.parametrize("before", [False, True])
-def test_products_are_rounded_for_a_step_only(before: bool) -> None:
-    switch = torch.backends.cuda.matmul
-    was, switch.allow_tf32 = switch.allow_tf32, before
-    try:
-        with pytest.raises(ValueError, match="inside"), Precision("bf16", "", tf32=True).products():
-            assert switch.allow_tf32
-            raise ValueError("inside")
-        assert switch.allow_tf32 == before
-        with Precision("fp32", "").products():
-            assert not switch.allow_tf32
-        assert switch.allow_tf32 == before
-    finally:
-        switch.allow_tf32 = was
-
-
 @pytest.mark.parametrize("name", ["bf16", "fp32"])
 def test_a_run_trains_in_it_and_measures_in_float32(
     name: str, tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -7,10 +7,12 @@ works in both.
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 class Layout(ABC):
@@ -123,12 +125,30 @@ class PackedLayout(Layout):
 
     def __init__(self, lengths: list[int], device: torch.device | str = "cpu", keep: Tensor | None = None) -> None:
         self.lengths = lengths
+        self.longest = max(lengths, default=0)
         self.device = torch.device(device)
         self.rows = len(lengths)
-        self._length = torch.tensor(lengths, dtype=torch.long, device=self.device)
+        # Made in the host's memory: a GPU would have to be waited for to learn how many tokens there are.
+        length = torch.tensor(lengths, dtype=torch.long)
+        row_of_token = torch.repeat_interleave(torch.arange(self.rows), length)
+        self._length = put_on(self.device, length)
+        self.row_of_token = put_on(self.device, row_of_token)
         self._start = self._length.cumsum(0) - self._length
-        self.row_of_token = torch.repeat_interleave(torch.arange(self.rows, device=self.device), self._length)
-        self.keep = torch.ones(int(sum(lengths)), dtype=torch.bool, device=self.device) if keep is None else keep
+        self.keep = torch.ones(len(row_of_token), dtype=torch.bool, device=self.device) if keep is None else keep
+
+    @functools.cached_property
+    def boundaries(self) -> Tensor:
+        """Where each row begins, and where the last one ends, int32 (rows + 1,)."""
+        return functional.pad(self._length.cumsum(0), (1, 0)).int()
+
+    @functools.cached_property
+    def _place(self) -> Tensor:
+        """Where each token stands among the positions of the padded batch, (tokens,)."""
+        return self.row_of_token * self.longest + self.positions()
+
+    @functools.cached_property
+    def _padded_mask(self) -> Tensor:
+        return torch.arange(self.longest, device=self.device) < self._length.unsqueeze(1)
 
     def without_prompt(self, prompt_length: int) -> PackedLayout:  # noqa: D102
         return PackedLayout(self.lengths, self.device, self.positions() >= prompt_length)
@@ -140,12 +160,15 @@ class PackedLayout(Layout):
         return torch.arange(len(self.row_of_token), device=self.device) - self._start[self.row_of_token]
 
     def to_padded(self, x: Tensor) -> Tensor:  # noqa: D102
-        padded = x.new_zeros(self.rows, max(self.lengths, default=0), *x.shape[1:])
-        return padded.index_put((self.row_of_token, self.positions()), x)
+        padded = x.new_zeros(self.rows * self.longest, *x.shape[1:])
+        return padded.index_copy(0, self._place, x).unflatten(0, (self.rows, self.longest))
+
+    def from_padded(self, x: Tensor) -> Tensor:
+        """Return what `to_padded` was given, (tokens, ...), from (rows, longest, ...)."""
+        return x.flatten(0, 1).index_select(0, self._place)
 
     def padded_mask(self) -> Tensor:  # noqa: D102
-        longest = max(self.lengths, default=0)
-        return torch.arange(longest, device=self.device) < self._length.unsqueeze(1)
+        return self._padded_mask
 
     def segment_sum(self, x: Tensor) -> Tensor:  # noqa: D102
         kept = x * self.expand(self.keep).to(x.dtype)
@@ -163,6 +186,12 @@ class PackedLayout(Layout):
     def last(self, x: Tensor) -> Tensor:  # noqa: D102
         picked = x[self._start + self._length - 1]
         return torch.where(self.counts().unsqueeze(-1) > 0, picked, torch.zeros_like(picked))
+
+
+def band(length: int, window: int, device: torch.device) -> Tensor:
+    """Return which tokens of a row see each other, those less than `window` apart, bool (length, length)."""
+    place = torch.arange(length, device=device)
+    return (place.unsqueeze(1) - place).abs() < window
 
 
 def put_on(device: torch.device, tensor: Tensor) -> Tensor:

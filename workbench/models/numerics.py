@@ -1,4 +1,4 @@
-"""Which of torch's libraries multiplies float32 matrices on the CPU."""
+"""How float32 matrices are multiplied: by which library on the CPU, with which rounding on a GPU."""
 
 from __future__ import annotations
 
@@ -34,6 +34,17 @@ def small_products() -> Iterator[None]:
     """Let MKL multiply for a while, also within `fast_float32`: oneDNN takes longer to begin, and for each new shape anew."""
     with _thrown("ieee"):
         yield
+
+
+@contextmanager
+def tf32(allowed: bool) -> Iterator[None]:
+    """Say for a while whether a CUDA GPU may round the factors of float32 products to TF32's eleven bits."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 @contextmanager

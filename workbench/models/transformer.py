@@ -20,6 +20,7 @@ from workbench.models.bases import resolve_base
 from workbench.models.folder import OFFSET_FAMILIES, ModelFolder, read_folder
 from workbench.models.layer import Features, Layer
 from workbench.models.layout import PackedLayout, PaddedLayout, put_on
+from workbench.models.numerics import tf32
 from workbench.models.quick_dropout import replace_dropout
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,9 @@ PACKED_FAMILIES = frozenset(
 )
 """Families (`model_type` of config.json) tried on the packed path; the numeric check below decides for each loaded model. Others
 cannot: MPNet, DeBERTa and T5 compute attention in a way of their own, with position biases that know no sentence boundaries."""
+
+PACKED_DEVICES = frozenset({"cpu", "cuda"})
+"""Kinds of device with a way to attend within packed sentences that was written for them."""
 
 _WITH_DECODER = frozenset({"t5", "mt5", "umt5"})
 _PACKING_TOLERANCE = 1e-4
@@ -97,7 +101,7 @@ class Transformer(Layer):
         self.do_lower_case = do_lower_case
         self.max_positions = max_positions
         self.max_seq_length = max_seq_length
-        self._packs: bool | None = None
+        self._packs: dict[str, bool] = {}
 
     def get_word_embedding_dimension(self) -> int:
         """Return the width of a token vector."""
@@ -135,8 +139,8 @@ class Transformer(Layer):
         """
         lengths = [len(ids) for ids in token_ids]
         flat = torch.from_numpy(np.fromiter(itertools.chain.from_iterable(token_ids), dtype=np.int64, count=sum(lengths)))
-        if device.type == "cpu" and self.packs and lengths == sorted(lengths) and min(lengths, default=0) > 0:
-            return {"input_ids": flat, "layout": PackedLayout(lengths)}
+        if self.packs and lengths == sorted(lengths) and min(lengths, default=0) > 0:
+            return {"input_ids": put_on(device, flat), "layout": PackedLayout(lengths, device)}
         filled = torch.arange(max(lengths, default=0)) < torch.tensor(lengths).unsqueeze(1)
         mask = filled.flip(1) if self.tokenizer.padding_side == "left" else filled
         input_ids = torch.full(mask.shape, self.tokenizer.pad_token_id or 0)
@@ -156,7 +160,7 @@ class Transformer(Layer):
             output = self.auto_model(
                 input_ids=input_ids.unsqueeze(0),
                 position_ids=layout.positions().unsqueeze(0) + self._first_position(),
-                packed_lengths=layout.lengths,
+                packed=layout,
                 **self._packed_arguments(input_ids),
             )
             features["token_embeddings"] = output.last_hidden_state.squeeze(0)
@@ -182,14 +186,14 @@ class Transformer(Layer):
 
     @property
     def packs(self) -> bool:
-        """Whether packed batches give this encoder's own numbers, found out once by trying."""
-        if self._packs is None:
-            # In float32, whatever the caller computes in: bf16 alone is off by more than the tolerance.
-            with torch.autocast(self.auto_model.device.type, enabled=False):
-                self._packs = self.auto_model.config.model_type in PACKED_FAMILIES and self._packing_error() < _PACKING_TOLERANCE
-            if not self._packs:
-                logger.info("%s runs on padded batches sorted by length.", self.auto_model.config.model_type)
-        return self._packs
+        """Whether packed batches give this encoder's own numbers where it is now, found out once for each kind of device by trying."""
+        kind = self.auto_model.device.type
+        if kind not in self._packs:
+            family = self.auto_model.config.model_type
+            self._packs[kind] = family in PACKED_FAMILIES and kind in PACKED_DEVICES and self._packing_error() < _PACKING_TOLERANCE
+            if not self._packs[kind]:
+                logger.info("%s runs on padded batches sorted by length.", family)
+        return self._packs[kind]
 
     @torch.no_grad()
     def _packing_error(self) -> float:
@@ -210,8 +214,8 @@ class Transformer(Layer):
             rows = [torch.where(row == pad, (pad + 1) % vocabulary, row) for row in rows]
         device = self.auto_model.device
         try:
-            # Under autocast the two would differ by bf16's rounding.
-            with torch.autocast(device.type, enabled=False):
+            # In float32, whatever the caller computes in: the rounding of bf16 or TF32 alone is more than the tolerance.
+            with torch.autocast(device.type, enabled=False), tf32(False):
                 packed = self.forward({"input_ids": torch.cat(rows).to(device), "layout": PackedLayout(lengths, device)})[
                     "token_embeddings"
                 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +26,8 @@ class Precision:
     Attributes:
         name: `fp32`, `bf16` or `fp16`.
         reason: Why this one, a half sentence.
-        tf32: Whether a GPU may round the factors of the matrix products that are left in float32, those of the loss for one.
+        tf32: Whether a GPU may round the factors of the matrix products that are left in float32, those of the loss for one; in
+            steps only, so that base and tuned model are measured alike.
     """
 
     name: str
@@ -39,16 +38,6 @@ class Precision:
     def sentence(self) -> str:
         """For the log."""
         return f"Precision {self.name}: {self.reason}. Weights and measurements are fp32."
-
-    @contextmanager
-    def products(self) -> Iterator[None]:
-        """Set how a GPU computes float32 matrix products, for a step only: base and tuned model are measured alike."""
-        before = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = self.tf32
-        try:
-            yield
-        finally:
-            torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def choose_precision(asked: str, device: torch.device, width: int) -> Precision:

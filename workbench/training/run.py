@@ -168,7 +168,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     if peers.leads:
         _write_json(output_dir / "evaluations" / "before.json", _record(before))
     where = str(device) if peers.size == 1 else f"{peers.size} x {device.type}"
-    packing = "packed without padding" if device.type == "cpu" and model.encoder.packs else "padded, sorted by length"
+    packing = "packed without padding" if model.encoder.packs else "padded, sorted by length"
     listener.on_message(
         f"Training on {where}: {tokens.rows:,} rows, {total:,} steps, learning rate {learning_rate:g}; batches are {packing}."
     )

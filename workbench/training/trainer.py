@@ -15,6 +15,7 @@ from transformers import Trainer
 
 from workbench.losses import Loss
 from workbench.models import SentenceTransformer
+from workbench.models.numerics import tf32
 from workbench.training.batch import Batch, Collate
 from workbench.training.distributed import Peers
 from workbench.training.embedding import Padding, embed
@@ -142,7 +143,7 @@ class SentenceTrainer(Trainer):
         model.train()
         batch = inputs.result() if isinstance(inputs, Future) else inputs
         self.rows_seen += batch.rows
-        with self._precision.products():
+        with tf32(self._precision.tf32):
             value: Tensor = model(batch)
             self.accelerator.backward(value)
         return value.detach()
