@@ -295,7 +295,8 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     """Return the recipe that the options of `train` describe."""
     given = _given_settings(options)
     start = _read_recipe(Path(options.recipe)) if options.recipe else None
-    base, data = options.base or (start and start.base), options.data or (start and start.data)
+    base = options.base or (start.base if start else None)
+    data = options.data or (start.data if start else None)
     if data is None:
         raise InputError("`train` needs DATA, a CSV, TSV or JSONL file (or `--recipe FILE`).", field="data")
     if base is None:

@@ -1,6 +1,7 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from workbench.data import Issue, import_file
@@ -168,8 +169,8 @@ def test_issues_stand_worst_first():
 
 
 def test_pairs_stand_by_difference():
-    first = [[1.0, 0.5, 0.2], [0.5, 1.0, 0.9], [0.2, 0.9, 1.0]]
-    second = [[1.0, 0.4, 0.6], [0.4, 1.0, 0.9], [0.6, 0.9, 1.0]]
+    first = np.array([[1.0, 0.5, 0.2], [0.5, 1.0, 0.9], [0.2, 0.9, 1.0]])
+    second = np.array([[1.0, 0.4, 0.6], [0.4, 1.0, 0.9], [0.6, 0.9, 1.0]])
     rows = present.pair_rows(["a", "b", "c"], first, second)
     assert [row[:2] for row in rows] == [["a", "c"], ["a", "b"], ["b", "c"]]
     assert rows[0][2:] == [0.2, 0.6, -0.4]

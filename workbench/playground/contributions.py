@@ -142,7 +142,10 @@ def _weighted_tokens(model: SentenceTransformer, ids: list[int]) -> NDArray[np.f
     vectors = features["layout"].to_padded(features["token_embeddings"])[0].double().cpu().numpy()
     if model.truncate_dim is not None:
         vectors = vectors[:, : model.truncate_dim]
-    if list(model)[1].pooling_mode[0] == "weightedmean":
+    from workbench.models import Pooling
+
+    pooling = model[1]
+    if isinstance(pooling, Pooling) and pooling.pooling_mode[0] == "weightedmean":
         vectors = vectors * np.arange(1, len(vectors) + 1)[:, None]
     return np.asarray(vectors, dtype=np.float64)
 

@@ -16,6 +16,9 @@ from workbench.ui.context import Context
 from workbench.ui.draft import Draft
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from workbench.data import DataReport, StoredDataset
     from workbench.runs import Run
 
@@ -278,7 +281,7 @@ def _three(value: Any) -> str:
 
 def split_settings(draft: Draft) -> TrainingConfig:
     """Return the training settings with no part held out for what a file of its own does."""
-    changes = {
+    changes: dict[str, Any] = {
         name: 0.0 for name, given in (("test_fraction", draft.test_data), ("validation_fraction", draft.validation_data)) if given
     }
     return dataclasses.replace(draft.training, **changes)
@@ -316,12 +319,12 @@ def plan_words(draft: Draft, dataset: StoredDataset | None, context: Context) ->
     )
 
 
-def pair_rows(texts: Sequence[str], first: Sequence[Sequence[float]], second: Sequence[Sequence[float]]) -> list[list[Any]]:
-    """Return every pair of sentences with both scores, the largest difference first."""
+def pair_rows(texts: Sequence[str], first: NDArray[np.floating], second: NDArray[np.floating]) -> list[list[Any]]:
+    """Return every pair of sentences with both scores, (texts, texts) each, the largest difference first."""
     pairs = []
     for row in range(len(texts)):
         for column in range(row + 1, len(texts)):
-            a, b = float(first[row][column]), float(second[row][column])
+            a, b = float(first[row, column]), float(second[row, column])
             pairs.append([texts[row], texts[column], round(a, 3), round(b, 3), round(a - b, 3)])
     return sorted(pairs, key=lambda pair: -abs(pair[4]))
 

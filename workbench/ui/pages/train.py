@@ -186,12 +186,13 @@ def _merge_script(form: Sequence[Any]) -> str:
 
 def _loss_updates(parts: dict[str, Any], name: str | None) -> dict[Any, Any]:
     """Return the updates that show the parameters of a loss at their defaults."""
-    own = {parameter.name for parameter in LOSSES[name].parameters} if name in LOSSES else set()
+    entry = None if name is None else LOSSES.get(name)
+    own = set() if entry is None else {parameter.name for parameter in entry.parameters}
     updates: dict[Any, Any] = {
         parts[f"loss_{key}"]: gr.Number(visible=key in own, value=parameter.default)
         for key, parameter in fields.LOSS_PARAMETERS.items()
     }
-    updates[parts["loss"]] = gr.Dropdown(info=LOSSES[name].help if name in LOSSES else LOSS_INFO)
+    updates[parts["loss"]] = gr.Dropdown(info=LOSS_INFO if entry is None else entry.help)
     return updates
 
 

@@ -1,0 +1,17 @@
+from .bases import DEFAULT_BASE as DEFAULT_BASE
+from .bases import BaseEntry as BaseEntry
+from .bases import describe_base as describe_base
+from .bases import list_bases as list_bases
+from .bases import resolve_base as resolve_base
+from .bases import search_hub as search_hub
+from .dense import Dense as Dense
+from .dropout import Dropout as Dropout
+from .layer_norm import LayerNorm as LayerNorm
+from .layout import Layout as Layout
+from .network import build_network as build_network
+from .normalize import Normalize as Normalize
+from .pooling import Pooling as Pooling
+from .scratch import build_scratch as build_scratch
+from .sentence_transformer import SentenceTransformer as SentenceTransformer
+from .stack import build_stack as build_stack
+from .transformer import Transformer as Transformer

@@ -1,0 +1,5 @@
+from .batch import Batch as Batch
+from .embedding import embed as embed
+from .listener import Listener as Listener
+from .run import TrainingResult as TrainingResult
+from .run import run_training as run_training
