@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
+import math
 import random
 import re
 import sys
@@ -42,7 +44,10 @@ from workbench import SentenceTransformer, models
 from workbench.evaluation import build_evaluator
 from workbench.losses import Loss
 from workbench.losses.loss import require_labels
+from workbench.models.numerics import fast_float32
 from workbench.training.batch import Collate
+from workbench.training.distributed import ALONE
+from workbench.training.precision import Precision
 from workbench.training.sampler import ShuffledBatches
 from workbench.training.tokens import Tokens
 from workbench.training.trainer import SentenceTrainer, TrainedNetwork
@@ -59,6 +64,7 @@ LONGEST = 200
 # --- texts ------------------------------------------------------------------------------------------------------------
 
 _TEXT_COLUMNS = ("sentence1", "sentence2", "premise", "hypothesis", "text", "anchor", "positive", "negative", "title")
+_SIGNS = ".,;:?!()'\""
 _SENTENCE_END = re.compile(r"(?<=[.?!])\s+(?=[A-Z0-9(])")
 
 
@@ -89,36 +95,6 @@ def _texts_of(path: Path) -> Iterator[str]:
             yield from (row[name] for name in names if row.get(name))
 
 
-def near_misses(sentences: Sequence[str], words: Sequence[str], neighbours: NDArray[np.int64], number: int, seed: int) -> list[str]:
-    """Return sentences in which one to four words are exchanged for words of a like meaning, and some halves of two joined.
-
-    "A man plays a guitar" becomes "A woman plays a violin": unseen, and nearly as natural as what was seen. Sentences of up to
-    twenty words only, since longer ones cost more.
-
-    Args:
-        sentences: What they are made of.
-        words: Whole words of the vocabulary.
-        neighbours: For each word the numbers of the words nearest to it, (words, some).
-        number: How many to make.
-        seed: Of all choices.
-    """
-    generator = random.Random(seed)
-    place = {word: number for number, word in enumerate(words)}
-    short = [sentence.split() for sentence in sentences if 3 <= sentence.count(" ") + 1 <= 20]
-    made: dict[str, None] = {}
-    while len(made) < number:
-        tokens = list(generator.choice(short))
-        if generator.random() < 0.2:
-            other = generator.choice(short)
-            tokens = [*tokens[: (len(tokens) + 1) // 2], *other[len(other) // 2 :]]
-        known = [index for index, token in enumerate(tokens) if token.lower().strip(".,?!") in place]
-        for index in generator.sample(known, min(len(known), generator.randint(1, 4))):
-            bare = tokens[index].lower().strip(".,?!")
-            tokens[index] = words[int(generator.choice(neighbours[place[bare]]))]
-        made[" ".join(tokens)] = None
-    return list(made)
-
-
 def nearest_words(vectors: NDArray[np.float32], count: int) -> NDArray[np.int64]:
     """Return for each row the numbers of the rows of highest cosine, itself left out, (rows, count)."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -130,19 +106,42 @@ def nearest_words(vectors: NDArray[np.float32], count: int) -> NDArray[np.int64]
     return np.concatenate(nearest)
 
 
-def variants(sentences: Sequence[str], words: Sequence[str], number: int, seed: int) -> list[str]:
+OPENERS = tuple(
+    """
+    I think|I believe|I would say|I am not sure, but|As far as I know,|In my experience,|In my opinion,|To be honest,|From what I have read,
+    The short answer is that|The simple answer:|Yes,|No,|Well,|Of course|Maybe|It depends, but|You should know that|Keep in mind that
+    Please note that|It seems that|It looks like|It is true that|It is not true that|Some people say that|Most people agree that
+    Nobody knows whether|I do not believe that|I wonder if|Can you tell me whether|Is it true that|My question is:|For example,|However,
+    On the other hand,|In general,|As others have said,|Like I said above,|First of all,|In short,|Update:|Report:|Police:|UN:|Study:
+    Official says|Officials say|Minister says|President says|Experts warn:|New study finds|Sources say|Breaking:|Live:|Video:|Opinion:
+    According to a new report,|A court ruled that|He said that|She told me that|They announced that|We found that|Our results show that
+    """.replace("\n", "|").split("|")
+)
+"""How people begin in forums, headlines and reports; the empty one among them is left out."""
+
+
+def variants(
+    sources: Sequence[Sequence[str]], words: Sequence[str], neighbours: NDArray[np.int64], number: int, seed: int
+) -> list[str]:
     """Return texts made of the sentences, so that the teacher can be asked about more than they say.
 
-    Of five: two with one to three words exchanged for any word of the vocabulary, one cut out of the middle, one put together
-    of two halves, one of a few words alone. Each word of the vocabulary gets its turn.
+    Of ten: five with one to four words exchanged for words of a like meaning ("a man plays a guitar" becomes "a woman plays a
+    violin"), two with one to three exchanged for any word, each word having its turn, and of the rest one cut out of the middle,
+    one put together of two halves, one of a few words alone; one in eight of them all begins as people begin in forums and
+    headlines. Sentences of up to twenty words only, since longer ones cost more.
 
     Args:
-        sentences: What they are made of.
-        words: Whole words of the vocabulary, taken in turn.
+        sources: Sentences by where they come from; a source is drawn from by the square root of its size.
+        words: The words to put in.
+        neighbours: For each word the numbers of the words nearest to it, (words, some).
         number: How many to make.
         seed: Of all choices.
     """
     generator = random.Random(seed)
+    openers = [text.strip() for text in OPENERS if text.strip()]
+    place = {word: number for number, word in enumerate(words)}
+    short = [[sentence.split() for sentence in source if 3 <= sentence.count(" ") + 1 <= 20] for source in sources]
+    weights = [math.sqrt(len(source)) for source in short]
     deck = list(words)
     generator.shuffle(deck)
     position = 0
@@ -153,10 +152,13 @@ def variants(sentences: Sequence[str], words: Sequence[str], number: int, seed: 
         position += count
         return taken
 
+    def draw() -> list[str]:
+        return list(generator.choice(generator.choices(short, weights)[0]))
+
     made: dict[str, None] = {}
     while len(made) < number:
-        tokens = generator.choice(sentences).split()
-        match generator.randrange(5):
+        tokens = draw()
+        match generator.randrange(10):
             case 0 | 1:
                 for word in deal(generator.randint(1, min(3, len(tokens)))):
                     tokens[generator.randrange(len(tokens))] = word
@@ -165,10 +167,17 @@ def variants(sentences: Sequence[str], words: Sequence[str], number: int, seed: 
                 start = generator.randint(0, len(tokens) - length)
                 tokens = tokens[start : start + length]
             case 3:
-                other = generator.choice(sentences).split()
-                tokens = [*tokens[: (len(tokens) + 1) // 2], *other[len(other) // 2 :]][:40]
-            case _:
+                other = draw()
+                tokens = [*tokens[: (len(tokens) + 1) // 2], *other[len(other) // 2 :]]
+            case 4:
                 tokens = deal(generator.randint(1, 4))
+            case _:
+                bare = [token.lower().strip(_SIGNS) for token in tokens]
+                known = [index for index, token in enumerate(bare) if token in place]
+                for index in generator.sample(known, min(len(known), generator.randint(1, 4))):
+                    tokens[index] = words[int(generator.choice(neighbours[place[bare[index]]]))]
+        if generator.random() < 1 / 8:
+            tokens.insert(0, generator.choice(openers))
         made[" ".join(tokens)] = None
     return list(made)
 
@@ -295,18 +304,16 @@ class CosineDistillLoss(Loss):
         return loss
 
 
-def principal_components(vectors: NDArray[Any], width: int, axes: NDArray[Any] | None = None) -> NDArray[np.float32]:
-    """Return vectors in the coordinates of the largest principal components, (rows, width).
+def principal_components(vectors: NDArray[Any], width: int) -> NDArray[np.float32]:
+    """Return vectors in the coordinates of their largest principal components, (rows, width).
 
     Not centred: lengths and cosines, not variances, are to be kept. A sample of the rows tells the directions.
 
     Args:
         vectors: (rows, teacher width).
         width: How many components to keep.
-        axes: The vectors whose components they are; None for these themselves.
     """
-    axes = vectors if axes is None else axes
-    sample = np.asarray(axes[:: max(1, len(axes) // 50_000)], dtype=np.float32)
+    sample = np.asarray(vectors[:: max(1, len(vectors) // 50_000)], dtype=np.float32)
     _, directions = np.linalg.eigh(sample.T @ sample)
     largest = np.ascontiguousarray(directions[:, ::-1][:, :width])
     parts = [np.asarray(vectors[start : start + 50_000], dtype=np.float32) @ largest for start in range(0, len(vectors), 50_000)]
@@ -334,10 +341,10 @@ def distil(student: SentenceTransformer, texts: Sequence[str], targets: NDArray[
     tokens = Tokens(student, [list(texts)])
     steps = args.steps or int(args.epochs * len(tokens.columns[0]) / args.batch_size)
     trainer = SentenceTrainer(
-        TrainedNetwork(student, loss),
+        TrainedNetwork(student, loss, ALONE, None),
         ShuffledBatches(tokens, args.batch_size, args.seed),
         Collate(tokens, targets),
-        None,
+        Precision("fp32", "weights this small gain nothing from less"),
         args=TrainingArguments(
             output_dir=str(args.work / "trainer"),
             max_steps=steps,
@@ -357,7 +364,8 @@ def distil(student: SentenceTransformer, texts: Sequence[str], targets: NDArray[
         callbacks=[_Report(student, args.work / "latest")],
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    trainer.train()
+    with fast_float32(student.device):
+        trainer.train()
 
 
 def save_half(model: SentenceTransformer, folder: Path) -> None:
@@ -371,12 +379,16 @@ def save_half(model: SentenceTransformer, folder: Path) -> None:
 
 
 def run_collect(args: argparse.Namespace) -> None:
-    """Write the sentences of a folder of data sets."""
-    files = sorted(path for path in args.data.rglob("*") if path.suffix in {".csv", ".jsonl"} and _is_english(path))
-    sentences = collect([path for path in files if path not in args.exclude], args.exclude)
+    """Write the sentences of a folder of data sets, those of each of its folders into one file."""
+    files: dict[str, list[Path]] = {}
+    for path in sorted(args.data.rglob("*")):
+        if path.suffix in {".csv", ".jsonl"} and _is_english(path) and path not in args.exclude:
+            files.setdefault(path.relative_to(args.data).parts[0], []).append(path)
     args.output.mkdir(parents=True, exist_ok=True)
-    (args.output / "sentences.txt").write_text("\n".join(sentences) + "\n", encoding="utf-8")
-    print(f"{len(sentences):,} sentences of {len(files)} files")
+    for source, paths in files.items():
+        sentences = collect(paths, args.exclude)
+        (args.output / source).with_suffix(".txt").write_text("\n".join(sentences) + "\n", encoding="utf-8")
+        print(f"{source}: {len(sentences):,} sentences of {len(paths)} files")
 
 
 def _is_english(path: Path) -> bool:
@@ -385,18 +397,19 @@ def _is_english(path: Path) -> bool:
 
 def run_teach(args: argparse.Namespace) -> None:
     """Write texts, pieces and the teacher's vectors."""
-    lines = (line for path in sorted(args.texts.glob("*.txt")) for line in path.read_text(encoding="utf-8").splitlines())
-    sentences = [line for line in lines if line and len(line) <= LONGEST]
+    sources = [
+        [line for line in path.read_text(encoding="utf-8").splitlines() if line and len(line) <= LONGEST]
+        for path in sorted(args.texts.glob("*.txt"))
+    ]
+    sentences = list(dict.fromkeys(itertools.chain.from_iterable(sources)))
     teacher = SentenceTransformer(args.teacher, device="cpu")
     pieces = choose_pieces(teacher.tokenizer, sentences, args.pieces)
-    words, known = whole_words(pieces), {_key(sentence) for sentence in sentences}
+    # Also words that the student has to spell: it is to know as many as the teacher does.
+    words = whole_words(sorted(teacher.tokenizer.get_vocab(), key=teacher.tokenizer.get_vocab().__getitem__))
+    vectors_of_words = piece_vectors(teacher, words, teacher.get_sentence_embedding_dimension()).numpy()
+    made = variants(sources, words, nearest_words(vectors_of_words, 12), args.variants, args.seed)
+    known = {_key(sentence) for sentence in sentences}
     known |= {_key(text) for path in args.exclude for text in _texts_of(path)}  # a variant may happen to say just that
-    if args.near_misses:
-        vectors_of_words = piece_vectors(teacher, words, teacher.get_sentence_embedding_dimension()).numpy()
-        made = near_misses(sentences, words, nearest_words(vectors_of_words, 12), args.near_misses, args.seed)
-        sentences = []
-    else:
-        made = variants(sentences, words, args.variants, args.seed)
     texts = [*sentences, *(text for text in made if _key(text) not in known)]
     args.work.mkdir(parents=True, exist_ok=True)
     (args.work / "pieces.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
@@ -423,8 +436,7 @@ def run_train(args: argparse.Namespace) -> None:
         student = build_student(teacher, pieces, args.layers, args.width, args.heads, args.intermediate, args.seed)
     else:
         student = SentenceTransformer(args.start, device="cpu")
-    axes = None if args.axes is None else np.load(args.axes / "vectors.npy", mmap_mode="r")
-    targets = vectors if args.projection else principal_components(vectors, args.width, axes)
+    targets = vectors if args.projection else principal_components(vectors, args.width)
     loss = CosineDistillLoss(args.width, targets.shape[1], args.matching)
     distil(student, texts, targets, loss, args)
     save_half(student, args.output)
@@ -486,7 +498,7 @@ def run_baseline(args: argparse.Namespace) -> None:
             schedule.step()
             step += 1
             if step % max(1, steps // 20) == 0:
-                print(f"step {step} of {steps}: loss {float(value):.4f}", flush=True)
+                print(f"step {step} of {steps}: loss {float(value.detach()):.4f}", flush=True)
             if step >= steps:
                 break
     torch.save(model.table.weight.detach().half(), args.work / "baseline.pt")
@@ -550,15 +562,11 @@ def main() -> None:
     teaching = commands.add_parser("teach", help="variants of the texts, and the teacher's vectors of all")
     teaching.add_argument("texts", type=Path)
     teaching.add_argument("--pieces", type=int, default=14_000)
-    teaching.add_argument("--variants", type=int, default=300_000)
-    teaching.add_argument("--near-misses", type=int, default=0, help="make so many of these instead of variants and the texts")
+    teaching.add_argument("--variants", type=int, default=900_000)
     teaching.set_defaults(run=run_teach)
     training = commands.add_parser("train", help="distil the student")
     training.add_argument("--output", type=Path, required=True)
     training.add_argument("--start", type=Path, help="go on from this model instead of random weights")
-    training.add_argument(
-        "--axes", type=Path, help="WORK folder whose principal components are used; a second lesson needs the first's"
-    )
     training.add_argument("--layers", type=int, default=5)
     training.add_argument("--heads", type=int, default=6)
     training.add_argument("--intermediate", type=int, default=384)
