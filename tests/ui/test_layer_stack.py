@@ -9,6 +9,7 @@ from workbench.settings import Settings
 from workbench.ui.components.layer_stack import (
     MAX_LAYERS,
     acknowledge,
+    decline,
     describe_kinds,
     describe_replaced,
     fail,
@@ -244,7 +245,7 @@ def test_an_edit_of_a_replaced_document_is_answered_with_what_replaced_it(home):
     assert context.missed("w1", news["epoch"]) is None
     assert context.missed("w2", edited.epoch) is None
     assert redirect(edited, news) == {"ask": 5, "epoch": 0, "rev": 0, "news": news}
-    assert redirect(edited, None)["news"] is None
+    assert decline(edited) == {"ask": 5, "epoch": 0, "rev": 0, "news": None}
 
 
 def test_windows_are_forgotten_in_the_order_of_their_last_change(home):

@@ -310,14 +310,19 @@ def numbered(ack: Mapping[str, Any]) -> dict[str, Any]:
     return {**ack, "answer": next(_answers)}
 
 
-def redirect(document: Document, news: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the answer that says nothing of a document, and brings the one that Python has put in its place.
+def decline(document: Document) -> dict[str, Any]:
+    """Return the answer that says nothing of a document: it came, and whatever the page shows stays."""
+    return {"ask": document.ask, "epoch": 0, "rev": 0, "news": None}
+
+
+def redirect(document: Document, news: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answer that brings the document which Python has put in the place of the one that came.
 
     Args:
         document: What the page sent.
-        news: What `write_document` returned; None where nothing takes its place.
+        news: What `write_document` returned.
     """
-    return {"ask": document.ask, "epoch": 0, "rev": 0, "news": dict(news) if news is not None else None}
+    return {**decline(document), "news": dict(news)}
 
 
 def describe_replaced(base: str, layers: Iterable[LayerSpec], line: str) -> dict[str, Any]:

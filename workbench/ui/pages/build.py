@@ -17,6 +17,7 @@ from workbench.ui.components.layer_stack import (
     Document,
     acknowledge,
     create_layer_stack,
+    decline,
     describe_replaced,
     fail,
     numbered,
@@ -294,7 +295,7 @@ class _Handlers:
         document = self._current(value)
         wanted = str(event.name or "").strip()
         if wanted == document.base and document.epoch:
-            return {self.parts["facts"]: self._facts(wanted), self.parts["stack"]: gr.HTML(ack=numbered(redirect(document, None)))}
+            return {self.parts["facts"]: self._facts(wanted), self.parts["stack"]: gr.HTML(ack=numbered(decline(document)))}
         try:
             if not wanted:
                 raise ModelError("No base encoder is chosen; choose one from the list.", field="base")
@@ -326,7 +327,7 @@ class _Handlers:
 
     def _refuse(self, document: Document, error: Exception, words: str = "") -> dict[Any, Any]:
         """Return what says why the stack was not replaced; without an answer the page would ask again and again."""
-        answered = gr.HTML(ack=numbered(redirect(document, None)))
+        answered = gr.HTML(ack=numbered(decline(document)))
         return {self.parts["facts"]: notice(sentence(error) + words, "error"), self.parts["stack"]: answered}
 
     def _put(self, document: Document, layers: tuple[LayerSpec, ...]) -> Draft:

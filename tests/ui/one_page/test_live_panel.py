@@ -8,35 +8,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import Watch, serving, watched_page
 from workbench.recipe import Recipe
 from workbench.runs import submit
 from workbench.runs.database import open_database
-from workbench.settings import Settings
 from workbench.ui.api.routes import MAXIMUM_POINTS
 
 pytestmark = pytest.mark.browser
 
 WATCH = ("cancel my contract", "end my <b>subscription</b>", "where is my parcel?")
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """One home and one server for all tests of this file; building the page takes longer than a test."""
-    return tmp_path_factory.mktemp("live") / "home"
-
-
-@pytest.fixture(scope="module")
-def server(home):
-    with serving(Settings(home=home, port=0)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def page(browser):
-    """One page, which every test loads anew: the browser keeps the scripts."""
-    with watched_page(browser, Watch(allowed=["Connection errored out", "AbortError"])) as opened:
-        yield opened
 
 
 class Recorded:

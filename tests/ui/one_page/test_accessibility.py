@@ -8,11 +8,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.ui.conftest import Watch, serving, watched_page
 from workbench.recipe import Recipe
 from workbench.runs import submit
 from workbench.runs.database import open_database
-from workbench.settings import Settings
 from workbench.ui import Draft, save_draft
 
 pytestmark = pytest.mark.browser
@@ -36,25 +34,6 @@ VERDICT = {
     "rows": 60,
     "sentence": "Better: spearman_cosine rose from 0.410 to 0.630 on 60 rows.",
 }
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """One home and one server for all tests of this file; building the page takes longer than a test."""
-    return tmp_path_factory.mktemp("axe") / "home"
-
-
-@pytest.fixture(scope="module")
-def server(home):
-    with serving(Settings(home=home, port=0)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def page(browser):
-    """One page, which every test loads anew: the browser keeps the scripts."""
-    with watched_page(browser, Watch(allowed=["Connection errored out", "AbortError"])) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -8,33 +8,12 @@ import threading
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import Watch, serving, watched_page
 from workbench.data import import_file, preview_split
 from workbench.recipe import TrainingConfig, suggest_training
-from workbench.settings import Settings
 from workbench.ui import Draft, load_draft, save_draft, update_draft
 from workbench.ui.pages import train
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """One home and one server for all tests of this file; building the page takes longer than a test."""
-    return tmp_path_factory.mktemp("form") / "home"
-
-
-@pytest.fixture(scope="module")
-def server(home):
-    with serving(Settings(home=home, port=0)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def page(browser):
-    """One page, which every test loads anew: the browser keeps the scripts."""
-    with watched_page(browser, Watch(allowed=["Connection errored out", "AbortError"])) as opened:
-        yield opened
 
 
 @pytest.fixture
