@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from workbench.models.layout import PackedLayout, band
 from workbench.models.numerics import small_products
-from workbench.models.quick_dropout import keep_mask
+from workbench.models.quick_dropout import dropout_factors
 
 
 def attend_by_length(
@@ -65,7 +65,8 @@ class _WithinSentences(torch.autograd.Function):
         heads, tokens, width = query.shape
         query = query * scale
         attended = query.new_empty(tokens, heads, width)
-        factors = _dropout_factors(sum(count * length * length for length, count in runs) * heads, dropout, query)
+        weights_in_all = sum(count * length * length for length, count in runs) * heads
+        factors = dropout_factors((weights_in_all,), dropout, query) if dropout else None
         saved: list[Tensor] = []
         for place, length, count, weights in _groups(runs, heads):
             q, k, v = (_cut(x.transpose(0, 1), place, length, count) for x in (query, key, value))
@@ -105,11 +106,6 @@ class _WithinSentences(torch.autograd.Function):
                 _paste(column, part, place, length, count)
         columns[0] *= ctx.scale
         return *(column.transpose(0, 1) for column in columns), None, None, None, None
-
-
-def _dropout_factors(count: int, dropout: float, like: Tensor) -> Tensor | None:
-    """Return what attention weights are multiplied by, (count,): 0, or what keeps their mean; None where nothing is dropped."""
-    return keep_mask((count,), dropout).to(like).div_(1 - dropout or 1.0) if dropout else None
 
 
 def _groups(runs: list[tuple[int, int]], heads: int) -> Iterator[tuple[slice, int, int, slice]]:

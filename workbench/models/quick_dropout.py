@@ -29,6 +29,11 @@ def keep_mask(shape: Sequence[int], dropout: float) -> Tensor:
     return torch.from_numpy(draws >= threshold).view(*shape)
 
 
+def dropout_factors(shape: Sequence[int], dropout: float, like: Tensor) -> Tensor:
+    """Return what numbers on the CPU are multiplied by, of a tensor's type: 0 where dropped, elsewhere what keeps their mean."""
+    return keep_mask(shape, dropout).to(like.dtype).div_(1 - dropout or 1.0)
+
+
 class QuickDropout(nn.Dropout):
     """`nn.Dropout` that draws by `keep_mask` where the input is on the CPU."""
 
@@ -36,8 +41,7 @@ class QuickDropout(nn.Dropout):
         """Return the input with a random share set to zero and the rest scaled up; as it is outside of training."""
         if not self.training or not self.p or self.inplace or input.device.type != "cpu":
             return super().forward(input)
-        kept = 1 - self.p
-        return input * keep_mask(input.shape, self.p).to(input.dtype).div_(kept or 1.0)
+        return input * dropout_factors(input.shape, self.p, input)
 
 
 def replace_dropout(model: nn.Module) -> None:
