@@ -54,7 +54,7 @@ from workbench.training.trainer import SentenceTrainer, TrainedNetwork
 
 SEED = 1
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-_BASELINE_WIDTH = 144
+_BASELINE_WIDTH = 160
 """Times the teacher's 30,522 pieces, as many bytes as `mini`."""
 
 LONGEST = 200
@@ -561,18 +561,18 @@ def main() -> None:
     collecting.set_defaults(run=run_collect)
     teaching = commands.add_parser("teach", help="variants of the texts, and the teacher's vectors of all")
     teaching.add_argument("texts", type=Path)
-    teaching.add_argument("--pieces", type=int, default=14_000)
+    teaching.add_argument("--pieces", type=int, default=24_000)
     teaching.add_argument("--variants", type=int, default=900_000)
     teaching.set_defaults(run=run_teach)
     training = commands.add_parser("train", help="distil the student")
     training.add_argument("--output", type=Path, required=True)
     training.add_argument("--start", type=Path, help="go on from this model instead of random weights")
-    training.add_argument("--layers", type=int, default=5)
+    training.add_argument("--layers", type=int, default=7)
     training.add_argument("--heads", type=int, default=6)
-    training.add_argument("--intermediate", type=int, default=384)
+    training.add_argument("--intermediate", type=int, default=288)
     training.add_argument("--projection", action="store_true", help="learn a map to the teacher's width instead of cutting it")
     training.add_argument("--matching", type=float, default=0.0, help="weight of matching the cosines within a batch")
-    training.add_argument("--width", type=int, default=192)
+    training.add_argument("--width", type=int, default=144)
     training.add_argument("--learning-rate", type=float, default=1e-3)
     training.set_defaults(run=run_train)
     baseline = commands.add_parser("baseline", help="train a mean of word vectors of the same size")
