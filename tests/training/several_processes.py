@@ -18,6 +18,7 @@ from workbench.runs.process import end_with_parent, leave
 from workbench.training import run as run_module
 from workbench.training import run_training
 from workbench.training.distributed import Peers, meet
+from workbench.training.tokens import Tokens
 
 CASES: dict[str, dict[str, Any]] = {
     "ranking": {"kind": "triplets", "loss": "MultipleNegativesRankingLoss"},
@@ -55,8 +56,17 @@ if __name__ == "__main__":
     # One connection for all cases: torch makes only one with the same torchrun.
     peers, part = meet(torch.device("cpu"), int(os.environ["WORLD_SIZE"])), Peers.part
     run_module.meet, Peers.part = lambda device, devices: peers, lambda self: None
+    cached: list[bool] = []
+
+    class WatchedTokens(Tokens):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            cached.append(self.cached)
+
+    run_module.Tokens = WatchedTokens  # type: ignore[misc]
     base, sentences, folder = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text()), Path(sys.argv[3])
     for name in CASES:
         train(name, base, sentences, folder, peers.size, Recorder() if peers.leads else Outsider())
+    (folder / f"cached-{peers.rank}.json").write_text(json.dumps(cached))
     part(peers)
     leave(0)

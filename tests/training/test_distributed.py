@@ -93,3 +93,10 @@ def test_training_has_moved_the_weights_that_are_compared(both: tuple[Path, Path
         for case in CASES:
             tuned = load_file(folder / case / "model" / "model.safetensors")["embeddings.LayerNorm.weight"]
             assert (tuned - base).abs().max() > 1e-3, case
+
+
+def test_the_first_process_tokenises_and_the_other_reads_what_it_left(both: tuple[Path, Path]) -> None:
+    first, second = (json.loads((both[1] / f"cached-{rank}.json").read_text()) for rank in (0, 1))
+    assert len(first) == len(second) == len(CASES)
+    assert not first[0]
+    assert all(second)

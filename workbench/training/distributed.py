@@ -7,7 +7,7 @@ what one process with the same `batch_size` would give, and in-batch negatives c
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -72,6 +72,15 @@ class Peers:
         values = [value]
         dist.broadcast_object_list(values, src=0)
         return values[0]
+
+    def find(self, make: Callable[[], Item]) -> Item:
+        """Return what is made, by the first process before the others begin: they find on the disk what it has left there."""
+        if self.leads:
+            made = make()
+            self.agree(None)
+            return made
+        self.agree(None)
+        return make()
 
     def sum(self, *counts: int) -> list[int]:
         """Return the sum of each count over all processes."""

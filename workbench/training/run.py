@@ -145,7 +145,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     )
 
     watch = _Stopwatch()
-    tokens = Tokens(model, columns, TokenCache(home))
+    tokens = peers.find(lambda: Tokens(model, columns, TokenCache(home)))
     if tokens.cached:
         listener.on_message("An earlier run tokenised the same texts with the same tokenizer; its word pieces were taken.")
     if tokens.truncated:
