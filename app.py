@@ -6,8 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from workbench.errors import WorkbenchError
-
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the options."""
@@ -32,8 +30,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the page; return the exit code."""
     options = parse_arguments(arguments)
-    from workbench.settings import Settings
-    from workbench.ui import serve
+    try:
+        from workbench.errors import WorkbenchError
+        from workbench.settings import Settings
+        from workbench.ui import serve
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"The package {error.name} is not installed; run `pip install -r requirements.txt` first.\n")
+        return 2
 
     try:
         settings = Settings.from_environment(options.home, options.host, options.port, options.auth, tuple(options.allowed_host))

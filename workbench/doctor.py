@@ -43,7 +43,7 @@ def examine(home: Path) -> dict[str, Any]:
         if version is None:
             problems.append(f"{package} is not installed; run `pip install -r requirements.txt`.")
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        problems.append(f"Python {versions['python']} is not among the versions tested (3.11 to 3.13).")
+        problems.append(f"Python {versions['python']} is not among the versions the workbench is written for (3.11 to 3.13).")
     facts = _home(home)
     if not facts["writable"]:
         problems.append(f"The home `{home}` cannot be written to; choose another with --home.")

@@ -50,6 +50,12 @@ def test_app_ends_with_2_and_one_sentence_when_an_option_is_wrong(home):
         assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_before_anything_is_installed_it_says_what_to_do():
+    ended = subprocess.run([sys.executable, "-S", "app.py"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert ended.stderr == "The package lazy_loader is not installed; run `pip install -r requirements.txt` first.\n"
+
+
 def test_a_port_in_use_is_said_in_words(home):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
