@@ -125,7 +125,10 @@ def test_its_readme_tells_the_scores_that_were_measured() -> None:
     assert measured["times_as_fast"] >= 5 and measured["loading_seconds"] < 0.5
 
 
-@pytest.mark.xfail(strict=True, reason="0.026 so far: cosine to the teacher is 0.93 on training texts and 0.86 on STS dev")
+@pytest.mark.xfail(
+    strict=True,
+    reason="0.016 so far: with words of the whole vocabulary in their texts, word vectors learn as much as the encoder does",
+)
 def test_it_is_well_above_word_vectors_distilled_in_the_same_way() -> None:
     scores = json.loads((Path(__file__).parents[2] / "benchmarks" / "mini.json").read_text())["spearman_cosine"]
     assert scores["mini"] - scores["word vectors"] >= 0.05
