@@ -30,7 +30,8 @@ def make_client():
     async def join(request):
         return PlainTextResponse("joined")
 
-    streams = Streams(Starlette(routes=[Route("/api/queue/data", data), Route("/api/queue/join", join, methods=["POST"])]))
+    gradio = Starlette(routes=[Route("/api/queue/data", data), Route("/api/queue/join", join, methods=["POST"])])
+    streams = Streams(gradio, waits=lambda session: session != "answered")
     return streams, TestClient(streams)
 
 
@@ -65,7 +66,7 @@ def test_a_stream_has_ended_before_its_end_is_sent():
         await send({"type": "http.response.body", "body": b'data: {"msg":"estimation"}\n\n', "more_body": True})
         await send({"type": "http.response.body", "body": b'data: {"msg":"close_stream"}\n\n', "more_body": True})
 
-    streams = Streams(gradio)
+    streams = Streams(gradio, waits=lambda session: True)
 
     async def send(message):
         seen.append(dict(streams.ended))
@@ -75,6 +76,16 @@ def test_a_stream_has_ended_before_its_end_is_sent():
         asked.send(None)
     assert seen == [{}, {}, {"s": 1}]
     assert streams.ended == {"s": 1}
+
+
+def test_a_stream_over_which_nothing_will_come_ends_at_once():
+    _, client = make_client()
+    for number in (1, 2):
+        answer = client.get("/api/queue/data", params={"session_hash": "answered"})
+        assert answer.text == 'data: {"msg":"close_stream","event_id":null}\n\n'
+        assert answer.headers["content-type"] == "text/event-stream"
+        assert ended(client, f"answered:{number}") == "ended"
+    assert ended(client, "answered:3") is None
 
 
 def test_sessions_are_forgotten():

@@ -64,7 +64,7 @@ def test_the_words_name_the_rows_the_values_and_what_was_set_otherwise(context, 
     assert words.endswith("You have set epochs otherwise.") and "auto" not in words
     assert differs(suggestion, other)
     narrow = suggestion_words(suggestion, followed, context.describe_base("mini"))
-    assert "auto is 0.0003" in narrow and "only 192 wide" in narrow
+    assert "auto is 0.0003" in narrow and "only 144 wide" in narrow
     assert suggestion_words(None, draft, None) == "" and not differs(None, draft)
 
 

@@ -61,7 +61,9 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Workbench", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.context = context
-    app.add_middleware(Streams)
+    blocks = create_blocks(context)
+    # Gradio has no public name for it.
+    app.add_middleware(Streams, waits=lambda session: bool(blocks._queue.pending_event_ids_session.get(session)))
     app.add_middleware(Gate, settings=settings)
     app.add_exception_handler(WorkbenchError, answer_error)
     app.include_router(create_routes(context))
@@ -77,7 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.mount("/wb-static", StaticFiles(directory=STATIC), name="static")
     return gr.mount_gradio_app(
         app,
-        create_blocks(context),
+        blocks,
         path="/",
         theme=create_theme(),
         head=streams_script() + stylesheet_link() + TAB_SCRIPT + TYPING_SCRIPT + kept_script(),

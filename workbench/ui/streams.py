@@ -3,12 +3,16 @@
 Gradio sends all answers of a page over one stream, which ends with the last one and begins anew with the next question. A question
 that arrives after the end was sent and before the browser has read it would get its answer only when something else is asked. The
 script has each question name the stream it counts on; the middleware answers whether that one has ended.
+
+A question may also be answered by the old stream before the browser has heard that it was taken. The browser begins a new stream all
+the same, over which nothing will ever come; the middleware ends it at once.
 """
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from starlette.datastructures import MutableHeaders
@@ -19,6 +23,7 @@ from workbench.ui.components._script import read_script
 HEADER = "x-workbench-stream"
 SESSIONS_REMEMBERED = 1000
 END = b'data: {"msg":"close_stream"'
+NOTHING = END + b',"event_id":null}\n\n'
 
 
 def streams_script() -> str:
@@ -31,13 +36,15 @@ class Streams:
 
     Args:
         app: The application with Gradio in it.
+        waits: Says whether a session has asked something that no stream has answered yet.
 
     Attributes:
         ended: Number of streams that have ended, for each of the sessions seen last.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, waits: Callable[[str], bool]) -> None:
         self.app = app
+        self.waits = waits
         self.ended: OrderedDict[str, int] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +77,11 @@ class Streams:
             await send(message)
 
         try:
-            await self.app(scope, receive, watch)
+            if self.waits(session):
+                await self.app(scope, receive, watch)
+            else:
+                await watch({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+                await watch({"type": "http.response.body", "body": NOTHING})
         finally:
             end()
 
