@@ -10,15 +10,15 @@ from benchmarks.measuring import read_json
 from benchmarks.report import README, markdown, placed
 
 TEXT = README.read_text(encoding="utf-8")
-SIDE_BY_SIDE = ("train_throughput", "encode_throughput", "quality", "memory")
+TABLES = ("train_throughput", "step_profile", "encode_throughput", "quality", "memory")
 
 
 def result(name: str) -> dict:
     return read_json(README.with_name(f"{name}.json"))
 
 
-@pytest.mark.parametrize("name", SIDE_BY_SIDE)
-def test_side_by_side_tables(name: str) -> None:
+@pytest.mark.parametrize("name", TABLES)
+def test_tables(name: str) -> None:
     program = importlib.import_module(f"benchmarks.{name}")
     assert placed(TEXT, name, program.table(result(name))) == TEXT
 
