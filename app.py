@@ -32,12 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     try:
         from workbench.errors import WorkbenchError
-        from workbench.settings import Settings
+        from workbench.settings import Settings, keep_private
         from workbench.ui import serve
     except ModuleNotFoundError as error:
         sys.stderr.write(f"The package {error.name} is not installed; run `pip install -r requirements.txt` first.\n")
         return 2
 
+    keep_private()
     try:
         settings = Settings.from_environment(options.home, options.host, options.port, options.auth, tuple(options.allowed_host))
         serve(settings, open_browser=options.open)

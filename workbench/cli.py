@@ -441,7 +441,7 @@ def _follow(run_id: str, home: Path) -> Run:
     try:
         while True:
             try:
-                return follow(run_id, home, show)
+                return follow(run_id, home, show, lambda text: bar.write(text, file=sys.stderr))
             except KeyboardInterrupt:
                 if interrupted:
                     return get_run(run_id, home)

@@ -7,6 +7,7 @@
     │   ├── DataError           a file or its columns cannot be used
     │   └── ModelError          a base encoder or a model folder cannot be used
     └── RunError                a run failed, or cannot do what was asked of it (exit code 1)
+        └── LostProcessError    another process of the run is gone, which is not this one's doing
 
 Whoever raises one writes for the user; the outermost layer (command line, page, worker) renders it. Anything else that
 reaches that layer is a defect of ours and is logged with its traceback.
@@ -64,3 +65,7 @@ class ModelError(InputError):
 
 class RunError(WorkbenchError):
     """A run failed on its own, or its state does not allow what was asked."""
+
+
+class LostProcessError(RunError):
+    """A process of a run on several devices ended because another one is gone; that one's end is the cause."""

@@ -8,6 +8,25 @@ from pathlib import Path
 
 from workbench.errors import InputError
 
+PRIVATE_UMASK = 0o077
+REMEDY = "change its owner or permissions, or choose another with `--home DIR` or WORKBENCH_HOME"
+_HOME_NAMES = frozenset(
+    {
+        "workbench",
+        "runs",
+        "datasets",
+        "models",
+        "examples",
+        "tokens",
+        "uploads",
+        "cache",
+        "supervisor",
+        "errors",
+        "encoder",
+        "draft",
+    }
+)
+"""What the workbench makes in its home, up to the first dot."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -72,6 +91,58 @@ class Settings:
 
 
 def home_folder(home: str | Path | None = None) -> Path:
-    """Return the home folder: the one given, else WORKBENCH_HOME, else `~/.workbench`. It is not created here."""
-    chosen = home if home is not None else os.environ.get("WORKBENCH_HOME") or Path.home() / ".workbench"
-    return Path(chosen).expanduser().resolve()
+    """Return the home folder: the one given, else WORKBENCH_HOME, else `~/.workbench`. It is not created here.
+
+    Raises:
+        InputError: If none is given and the user has no home folder.
+    """
+    chosen = home if home is not None else os.environ.get("WORKBENCH_HOME") or None
+    try:
+        return Path("~/.workbench" if chosen is None else chosen).expanduser().resolve()
+    except RuntimeError:  # a user id without an account, as in a container
+        raise InputError(
+            "This user has no home folder, so there is no place for data sets and runs; name one with `--home DIR` or WORKBENCH_HOME.",
+            field="home",
+        ) from None
+
+
+def keep_private() -> None:
+    """Let nobody else read what this process writes from now on."""
+    os.umask(PRIVATE_UMASK)
+
+
+def prepare_home(home: Path) -> Path:
+    """Make the home folder, or make sure that it can be used, and close it to other users of the machine.
+
+    A folder that holds other things than the workbench's is used but keeps its permissions: it may be shared on purpose.
+
+    Raises:
+        InputError: If it cannot be made, entered or written to.
+    """
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_open_to_others(home) and is_ours(home):
+            home.chmod(0o700)
+    except OSError as error:
+        raise InputError(f"The home `{home}` cannot be used ({error.strerror or error}); {REMEDY}.", field="home") from None
+    if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
+        raise InputError(f"The home `{home}` cannot be written to{_owner(home)}; {REMEDY}.", field="home")
+    return home
+
+
+def is_open_to_others(home: Path) -> bool:
+    """Return whether other users of the machine may look into the home."""
+    return os.name == "posix" and home.stat().st_mode & 0o077 != 0
+
+
+def is_ours(home: Path) -> bool:
+    """Return whether a folder belongs to this user and holds nothing but what the workbench puts there."""
+    if os.name != "posix" or home.stat().st_uid != os.geteuid():
+        return False
+    return all(entry.name.partition(".")[0] in _HOME_NAMES for entry in home.iterdir())
+
+
+def _owner(home: Path) -> str:
+    if os.name != "posix" or home.stat().st_uid == os.geteuid():
+        return ""
+    return f" (it belongs to user {home.stat().st_uid}, and this is user {os.geteuid()})"

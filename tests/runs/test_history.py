@@ -172,7 +172,7 @@ def test_a_run_that_has_just_got_its_own_process_is_not_taken_for_dead(home, add
     run_id = add_run()
     store.claim_oldest(connection, home, ProcessId(2**22 - 3, "the supervisor"))
     monkeypatch.setattr(ProcessId, "alive", property(alive))
-    interrupt_dead_runs(connection)
+    interrupt_dead_runs(connection, home)
     assert store.fetch(connection, run_id, home).status == "running"
 
 

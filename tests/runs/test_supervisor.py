@@ -1,5 +1,6 @@
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -11,9 +12,10 @@ from tests.runs.fake_supervisor import IMPATIENT, start_fake_run
 from workbench.recipe import TrainingConfig
 from workbench.runs import get_run, list_runs, read_live, request_stop, store, supervisor
 from workbench.runs.database import open_database
+from workbench.runs.ending import DISK_FULL_CODE, describe_death, describe_end
 from workbench.runs.lock import SupervisorLock, supervisor_of
 from workbench.runs.process import child_environment
-from workbench.runs.supervisor import describe_end, supervise, visible_devices, worker_command
+from workbench.runs.supervisor import supervise, visible_devices, worker_command
 
 ENDLESS = {"max_steps": 10**6}
 
@@ -219,10 +221,11 @@ def test_the_supervisor_imports_no_torch(home):
         (-11, False, None, "failed", "crashed (SIGSEGV)"),
         (-99, False, None, "failed", "crashed (signal 99)"),
         (-9, True, True, "stopped", "did not stop when asked to"),
+        (DISK_FULL_CODE, False, None, "failed", "The disk is full"),
     ],
 )
-def test_how_a_process_ended_is_said_in_plain_words(code, forced, killed_for_memory, status, words):
-    found, message = describe_end(code, forced, killed_for_memory)
+def test_how_a_process_ended_is_said_in_plain_words(code, forced, killed_for_memory, status, words, tmp_path):
+    found, message = describe_end(code, forced, killed_for_memory, tmp_path)
     assert found == status and words in message
 
 
@@ -245,11 +248,67 @@ def test_a_run_sees_exactly_its_gpus(training, inherited, visible):
     assert visible_devices(TrainingConfig(**training), inherited) == visible
 
 
-def test_several_devices_go_through_torchrun(home):
+def test_a_run_that_a_full_disk_ended_is_not_taken_for_killed(tmp_path):
+    assert describe_death(tmp_path)[0] == "interrupted"
+    (tmp_path / "log.txt").write_text("x" * 100_000 + "\nOSError: [Errno 28] No space left on device\n")
+    for status, message in (describe_death(tmp_path), describe_end(-9, False, False, tmp_path)):
+        assert status == "failed" and message.startswith("The disk is full")
+
+
+def full():
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return error
+
+
+def test_a_supervisor_waits_for_a_history_that_cannot_be_used(home, add_run, monkeypatch, capsys):
+    monkeypatch.setattr("workbench.runs.database.RETRY_SECONDS", 0.01)
+    failed = set()
+
+    def fail_once(name):
+        plain = getattr(store, name)
+
+        def call(*arguments, **options):
+            if name not in failed:
+                failed.add(name)
+                raise full()
+            return plain(*arguments, **options)
+
+        monkeypatch.setattr(store, name, call)
+
+    for name in ("claim_oldest", "processes", "stop_state", "transition", "update", "has_queued"):
+        fail_once(name)
+    run_id, never = add_run("exit 7"), add_run("b")
+    supervise(home, start_fake_run)
+    assert failed == {"claim_oldest", "processes", "stop_state", "transition", "update", "has_queued"}
+    assert get_run(run_id, home).status == "failed" and get_run(never, home).status == "completed"
+    said = capsys.readouterr().out
+    # A claim is a transition: these two fail in one wait.
+    assert said.count("cannot be used now") == said.count("can be used again") == len(failed) - 1
+
+
+def test_a_run_whose_claim_failed_only_seemingly_is_carried_out(home, add_run, monkeypatch):
+    monkeypatch.setattr("workbench.runs.database.RETRY_SECONDS", 0.01)
+    claim, failed = store.claim_oldest, []
+
+    def claim_and_fail(*arguments):
+        run = claim(*arguments)
+        if run is not None and not failed:
+            failed.append(run.run_id)
+            raise full()
+        return run
+
+    monkeypatch.setattr(store, "claim_oldest", claim_and_fail)
+    run_id = add_run()
+    supervise(home, start_fake_run)
+    assert failed == [run_id] and get_run(run_id, home).status == "completed"
+
+
+def test_several_devices_go_through_the_launcher(home):
     one, two = (worker_command("20260101-000000-aaaa", home, devices) for devices in (1, 2))
-    tail = ["workbench.runs.worker", "--home", str(home), "20260101-000000-aaaa"]
-    assert one == [sys.executable, "-m", *tail]
-    assert two == [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", *tail]
+    where = ["--home", str(home)]
+    assert one == [sys.executable, "-m", "workbench.runs.worker", *where, "20260101-000000-aaaa"]
+    assert two == [sys.executable, "-m", "workbench.runs.launcher", *where, "--devices", "2", "20260101-000000-aaaa"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Trains each of `CASES` in as many processes as torchrun starts: `torchrun ... several_processes.py BASE SENTENCES.json FOLDER`.
+"""Trains each of `CASES` in several processes, of which this is one: `several_processes.py BASE SENTENCES.json FOLDER [CASE...]`.
 
 In each case's folder it leaves what a run leaves, and `told.json`: the loss of every step, and how it ended.
 """
@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from tests.training.test_run import GivenParts, Recorder, make_part, recipe
@@ -44,6 +45,17 @@ def train(case: str, base: Path, sentences: list[str], folder: Path, devices: in
         (folder / case / "told.json").write_text(json.dumps(told))
 
 
+def listening_addresses() -> list[str]:
+    """Return where this process and its siblings listen."""
+    processes = psutil.Process(os.getppid()).children(recursive=True)
+    return [
+        connection.laddr.ip
+        for process in processes
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+
+
 class Outsider(Recorder):
     """A listener of a process that has nothing to say."""
 
@@ -53,9 +65,9 @@ class Outsider(Recorder):
 
 if __name__ == "__main__":
     end_with_parent()
-    # One connection for all cases: torch makes only one with the same torchrun.
-    peers, part = meet(torch.device("cpu"), int(os.environ["WORLD_SIZE"])), Peers.part
-    run_module.meet, Peers.part = lambda device, devices: peers, lambda self: None
+    # One connection for all cases: the processes meet only once.
+    peers, part = meet(torch.device("cpu"), int(os.environ["WORLD_SIZE"]), Path(sys.argv[3])), Peers.part
+    run_module.meet, Peers.part = lambda device, devices, folder: peers, lambda self: None
     cached: list[bool] = []
 
     class WatchedTokens(Tokens):
@@ -65,7 +77,9 @@ if __name__ == "__main__":
 
     run_module.Tokens = WatchedTokens  # type: ignore[misc]
     base, sentences, folder = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text()), Path(sys.argv[3])
-    for name in CASES:
+    if peers.leads:
+        (folder / "listening.json").write_text(json.dumps(listening_addresses()))
+    for name in sys.argv[4:] or CASES:
         train(name, base, sentences, folder, peers.size, Recorder() if peers.leads else Outsider())
     (folder / f"cached-{peers.rank}.json").write_text(json.dumps(cached))
     part(peers)

@@ -1,5 +1,6 @@
 """Several processes give what one gives."""
 
+import ipaddress
 import json
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 from tests.training.several_processes import CASES, train
 from tests.training.test_run import Recorder
 from workbench.errors import RunError
+from workbench.runs.launcher import start_ranks, wait_for_ranks
 from workbench.runs.process import child_environment, module_command
 from workbench.training.distributed import ALONE, Peers, meet
 
@@ -31,12 +33,12 @@ def test_one_process_is_asked_by_nobody() -> None:
     vectors = torch.ones(3, 2, requires_grad=True)
     assert ALONE.gather(vectors, 3) is vectors
     assert ALONE.agree("best") == "best" and ALONE.sum(3, 4) == [3, 4]
-    assert meet(torch.device("cpu"), 1) is ALONE
+    assert meet(torch.device("cpu"), 1, Path()) is ALONE
 
 
 def test_a_process_that_was_started_alone_says_so() -> None:
     with pytest.raises(RunError, match="`devices` 2 needs as many processes"):
-        meet(torch.device("cpu"), 2)
+        meet(torch.device("cpu"), 2, Path())
 
 
 def test_only_a_lost_connection_is_laid_at_another_process() -> None:
@@ -45,6 +47,9 @@ def test_only_a_lost_connection_is_laid_at_another_process() -> None:
     assert explained is not None and "One of the run's 2 processes ended" in explained.message
     assert Peers(1, 2).explain(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
     assert ALONE.explain(lost) is None
+
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +63,13 @@ def both(tiny_bert: Path, sentences: list[str], tmp_path_factory: pytest.TempPat
     (base / "config.json").write_text(json.dumps(config))
     (folder / "sentences.json").write_text(json.dumps(sentences))
     one, two = folder / "one", folder / "two"
-    command = module_command(
-        "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "tests.training.several_processes"
-    )
+    two.mkdir()
     arguments = [str(base), str(folder / "sentences.json"), str(two)]
-    root = str(Path(__file__).resolve().parents[2])
-    environment = child_environment({"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"})
-    ended = subprocess.run([*command, *arguments], cwd=root, env=environment, capture_output=True, text=True, timeout=300)
-    assert ended.returncode == 0, ended.stderr[-4000:]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+        ranks = start_ranks(module_command("tests.training.several_processes", *arguments), 2, ROOT)
+    assert wait_for_ranks(ranks) == (0, 0)
     for case in CASES:
         train(case, base, sentences, one, 1, Recorder())
     return one, two
@@ -100,3 +104,24 @@ def test_the_first_process_tokenises_and_the_other_reads_what_it_left(both: tupl
     assert len(first) == len(second) == len(CASES)
     assert not first[0]
     assert all(second)
+
+
+def test_nothing_listens_where_another_machine_could_reach_it(both: tuple[Path, Path]) -> None:
+    addresses = json.loads((both[1] / "listening.json").read_text())
+    assert addresses, "the processes talk over sockets"
+    assert all(ipaddress.ip_address(address).is_loopback for address in addresses), addresses
+
+
+@pytest.mark.slow
+def test_torchrun_may_start_the_processes_too(both: tuple[Path, Path], tmp_path: Path) -> None:
+    base, sentences = both[0].parent / "base", both[0].parent / "sentences.json"
+    command = module_command(
+        "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "tests.training.several_processes"
+    )
+    environment = child_environment({"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"})
+    arguments = [str(base), str(sentences), str(tmp_path), "scores"]
+    ended = subprocess.run([*command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    told = [json.loads((folder / "scores" / "told.json").read_text()) for folder in (tmp_path, both[1])]
+    losses = [[point["loss"] for point in each["train"]] for each in told]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)

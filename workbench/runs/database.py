@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
-from workbench.errors import RunError
+from workbench.errors import RunError, WorkbenchError
+from workbench.settings import prepare_home
 
 DATABASE = "workbench.db"
 BUSY_SECONDS = 30.0
 """How long a writer waits for another one; every transaction here takes milliseconds."""
+
+RETRY_SECONDS = 1.0
+_PASSING_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_PASSING_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+
+Result = TypeVar("Result")
 
 
 def now() -> str:
@@ -81,16 +90,53 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_runs, _a
 """Migration N brings version N-1 to version N. Append only: a released one is never edited."""
 
 
+class UnavailableError(RunError):
+    """The history cannot be used for now; later it may."""
+
+
+def is_passing(error: BaseException) -> bool:
+    """Return whether an error of the history goes away by itself, or once there is space: a full disk, a lock, a failed read."""
+    if isinstance(error, sqlite3.Error):
+        return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _PASSING_CODES
+    return isinstance(error, UnavailableError) or (isinstance(error, OSError) and error.errno in _PASSING_ERRNOS)
+
+
+def patiently(action: Callable[[], Result], say: Callable[[str], None]) -> Result:
+    """Return what an action returns, repeated while the history cannot be used.
+
+    Args:
+        action: Looks or changes one thing, and may be repeated.
+        say: Is told once when it begins to wait and once when it goes on.
+    """
+    waited = False
+    while True:
+        try:
+            result = action()
+        except (sqlite3.Error, UnavailableError, OSError) as error:
+            if not is_passing(error):
+                raise
+            if not waited:
+                say(f"The run history cannot be used now ({error}); waiting until it can, which may need some free space.")
+            waited = True
+            time.sleep(RETRY_SECONDS)
+            continue
+        if waited:
+            say("The run history can be used again.")
+        return result
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Run a block as one transaction that holds the write lock from its first line."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # A full disk may have ended the transaction already; a commit that failed has not.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
@@ -136,7 +182,7 @@ def connect(home: Path) -> sqlite3.Connection:
     path = home / DATABASE
     connection: sqlite3.Connection | None = None
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        prepare_home(home)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         connection.row_factory = sqlite3.Row
         _use_wal(connection)
@@ -145,14 +191,15 @@ def connect(home: Path) -> sqlite3.Connection:
     except (sqlite3.Error, OSError) as error:
         if connection is not None:
             connection.close()
-        raise RunError(
+        kind = UnavailableError if is_passing(error) else RunError
+        raise kind(
             f"The run history `{path}` cannot be opened ({error}); check that the folder may be written to and the disk "
             "is not full, or choose another `--home`.",
             field="home",
         ) from None
-    except RunError:
-        assert connection is not None
-        connection.close()
+    except WorkbenchError:
+        if connection is not None:
+            connection.close()
         raise
     return connection
 
@@ -179,5 +226,11 @@ def open_database(home: Path) -> Iterator[sqlite3.Connection]:
     connection = connect(home)
     try:
         yield connection
+    except sqlite3.Error as error:
+        if not is_passing(error):
+            raise
+        raise UnavailableError(
+            f"The run history `{home / DATABASE}` cannot be used now ({error}); free some space, or try again later.", field="home"
+        ) from None
     finally:
         connection.close()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import RunError
 from workbench.recipe import Recipe
+from workbench.runs.database import patiently
 from workbench.runs.history import get_run
 from workbench.runs.live import read_live
 from workbench.runs.run import Run
@@ -71,29 +73,35 @@ class RunResult:
         )
 
 
-def follow(run_id: str, home: Path, on_update: Callable[[dict[str, Any]], None] | None = None) -> Run:
-    """Wait until a run has ended; interrupting the wait leaves the run alone.
+def follow(
+    run_id: str,
+    home: Path,
+    on_update: Callable[[dict[str, Any]], None] | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> Run:
+    """Wait until a run has ended; interrupting the wait leaves the run alone, and a full disk prolongs it.
 
     Args:
         run_id: Which run.
         home: Folder of the workbench.
         on_update: Is given what `read_live` returns, about twice a second, each point once.
+        on_wait: Is told when the history cannot be used for a while, and when it can again.
 
     Raises:
         InputError: If there is no such run.
     """
     cursor = ""
+    say = on_wait or (lambda text: None)
     while True:
         if on_update is None:
-            run = get_run(run_id, home)
-            active = run.active
+            active = patiently(lambda: get_run(run_id, home), say).active
         else:
-            live = read_live(run_id, home, cursor)
+            live = patiently(partial(read_live, run_id, home, cursor), say)
             cursor = live["cursor"]
             on_update(live)
             active = live["run"]["active"]
         if not active:
-            return get_run(run_id, home)
+            return patiently(lambda: get_run(run_id, home), say)
         time.sleep(_INTERVAL)
 
 

@@ -7,14 +7,17 @@ import secrets
 import shutil
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from workbench.errors import InputError, RunError
 from workbench.runs import store
 from workbench.runs.database import DATABASE, open_database, transaction
+from workbench.runs.ending import describe_death
 from workbench.runs.lock import supervisor_of
-from workbench.runs.run import RUNS_FOLDER, Run, check_run_id, is_run_id
+from workbench.runs.run import RUNS_FOLDER, Run, check_run_id, is_run_id, run_folder
 from workbench.runs.spawn import ensure_supervisor
+from workbench.training.meeting import MEETING_FILE
 
 KEEP = ("latest", "best", "none")
 NAME_LENGTH = 120
@@ -34,19 +37,22 @@ def reconcile(home: Path) -> None:
         deadline = time.monotonic() + _SUPERVISOR_SECONDS
         while _has_dead_runs(connection) and supervisor_of(home) is not None and time.monotonic() < deadline:
             time.sleep(0.02)
-        interrupt_dead_runs(connection)
+        interrupt_dead_runs(connection, home)
         waiting = store.has_queued(connection, held=False)
     if waiting:
         ensure_supervisor(home)
 
 
-def interrupt_dead_runs(connection: sqlite3.Connection) -> None:
-    """Mark the runs whose process is gone."""
+def interrupt_dead_runs(connection: sqlite3.Connection, home: Path) -> None:
+    """Mark the runs whose process is gone, with what the end of their logs says of it."""
     for run_id, process in store.processes(connection):
         if not process.alive:
-            message = "The training process ended without a word (killed or power cut)."
+            folder = run_folder(run_id, home)
+            status, message = describe_death(folder)
+            with suppress(OSError):
+                (folder / MEETING_FILE).unlink(missing_ok=True)
             # Guarded by the process: the row may have been handed from the supervisor to the run in the meantime.
-            store.transition(connection, run_id, "interrupted", {"message": message}, process=process)
+            store.transition(connection, run_id, status, {"message": message}, process=process)
 
 
 def _has_dead_runs(connection: sqlite3.Connection) -> bool:

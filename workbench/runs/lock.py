@@ -28,15 +28,22 @@ class SupervisorLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock without waiting; return whether it is ours now."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        """Take the lock without waiting; return whether it is ours now.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         if not _lock(descriptor):
             os.close(descriptor)
             return False
         self._descriptor = descriptor
         holder = this_process()
-        self._write(json.dumps({"pid": holder.pid, "started": holder.started}))
+        try:
+            self._write(json.dumps({"pid": holder.pid, "started": holder.started}))
+        except OSError:
+            self.release()
+            raise
         return True
 
     def release(self) -> None:
@@ -48,9 +55,11 @@ class SupervisorLock:
 
     def _write(self, text: str) -> None:
         assert self._descriptor is not None
+        # Written over what is there before it is cut off: on a full disk that needs no space.
+        data = text.encode()
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, text.encode())
+        os.write(self._descriptor, data)
+        os.ftruncate(self._descriptor, len(data))
 
 
 def supervisor_of(home: Path) -> ProcessId | None:

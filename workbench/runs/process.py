@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -57,9 +58,21 @@ def this_process() -> ProcessId:
     return found
 
 
-def end_with_parent() -> None:
-    """See to it that this process ends when the one that started it is gone, however that ended and whatever happens here."""
-    parent = identify(os.getppid())
+def say(text: str) -> None:
+    """Write a line with the time to stdout, which is a log; one that cannot be written (the disk is full) is left out."""
+    with suppress(OSError):
+        sys.stdout.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}\n")
+        sys.stdout.flush()
+
+
+def end_with_parent(parent_pid: int | None = None) -> None:
+    """See to it that this process ends when the one that started it is gone, however that ended and whatever happens here.
+
+    Args:
+        parent_pid: Who started it, as that one said; it may be gone before this is called. None takes whoever is the parent now.
+    """
+    orphaned = parent_pid is not None and os.getppid() != parent_pid
+    parent = None if orphaned else identify(os.getppid())
 
     def watch() -> None:
         while parent is not None and parent.alive:
@@ -74,7 +87,7 @@ def leave(code: int) -> NoReturn:
     """End this process at once, its work being done and written.
 
     What the interpreter and C++ libraries tear down on the way out goes wrong now and then: with several processes, two of nine
-    runs aborted there ("terminate called without an active exception"), and torchrun then took all of them for failed.
+    runs aborted there ("terminate called without an active exception"), and all of their processes were taken for failed.
 
     Args:
         code: The exit code.
@@ -111,6 +124,9 @@ def child_environment(changes: Mapping[str, str] | None = None) -> dict[str, str
     environment["PYTHONPATH"] = os.pathsep.join([package_root, *others])
     # Without this, `python -m` would import from the current folder, which holds users' files.
     environment["PYTHONSAFEPATH"] = "1"
+    # Which process of several this one is, is not what its children are.
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"):
+        environment.pop(name, None)
     environment["PYTHONUNBUFFERED"] = "1"
     environment["PYTHONIOENCODING"] = "utf-8"
     # Threads that wait for one another by spinning for long keep each other from the cores of a busy machine: with another program

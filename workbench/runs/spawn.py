@@ -11,6 +11,7 @@ from pathlib import Path
 from workbench.errors import RunError
 from workbench.runs.lock import supervisor_of
 from workbench.runs.process import module_command, start_process
+from workbench.settings import prepare_home
 
 SUPERVISOR_LOG = "supervisor.log"
 _PAUSE_AFTER_FAILURE = 10.0
@@ -47,7 +48,7 @@ def ensure_supervisor(home: Path) -> None:
             if starting or failed_just_now:
                 return
         try:
-            home.mkdir(parents=True, exist_ok=True)
+            prepare_home(home)
             with (home / SUPERVISOR_LOG).open("ab") as log:
                 process = start_process(module_command("workbench.runs.supervisor", "--home", str(home)), home, log, detached=True)
         except OSError as error:

@@ -9,27 +9,28 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
 from workbench.recipe import TrainingConfig
 from workbench.runs import store
-from workbench.runs.database import open_database
+from workbench.runs.database import connect, patiently
+from workbench.runs.ending import STOPPED_BY_FORCE, count_memory_kills, describe_end
 from workbench.runs.history import interrupt_dead_runs
 from workbench.runs.lock import SupervisorLock
-from workbench.runs.process import ProcessId, identify, module_command, start_process, terminate_tree, this_process
+from workbench.runs.process import ProcessId, identify, module_command, say, start_process, terminate_tree, this_process
 from workbench.runs.run import LOG_FILE, Run
-from workbench.runs.states import Status
+from workbench.settings import keep_private, prepare_home
 
 _TICK = 0.25
-_STOPPED_BY_FORCE = "It did not stop when asked to and was ended; its latest model was not saved."
 
 Starter = Callable[[Run, Path], "subprocess.Popen[bytes]"]
 
@@ -57,52 +58,64 @@ def supervise(home: Path, start: Starter | None = None, patience: Patience | Non
         start: Starts the process of a claimed run; None for `start_worker`.
         patience: How long a run may take to stop.
     """
-    lock = SupervisorLock(home)
-    while lock.acquire():
+    lock = SupervisorLock(prepare_home(home))
+    while patiently(lock.acquire, say):
         try:
-            with open_database(home) as connection:
+            with closing(patiently(lambda: connect(home), say)) as connection:
                 _work_off(connection, home, start or start_worker, patience or Patience())
         finally:
             lock.release()
         # A run that was queued while the lock was still held started no supervisor; it is seen here.
-        with open_database(home) as connection:
-            if not store.has_queued(connection):
+        with closing(patiently(lambda: connect(home), say)) as connection:
+            if not patiently(lambda: store.has_queued(connection), say):
                 return
 
 
 def _work_off(connection: sqlite3.Connection, home: Path, start: Starter, patience: Patience) -> None:
     while True:
-        interrupt_dead_runs(connection)
-        left_behind = store.processes(connection)
-        if left_behind:
-            run_id, process = left_behind[0]
-            if _wait(connection, run_id, _Child(process), patience):
-                store.transition(connection, run_id, "stopped", {"message": _STOPPED_BY_FORCE})
+        patiently(lambda: interrupt_dead_runs(connection, home), say)
+        left_behind = patiently(lambda: store.processes(connection), say)
+        if left_behind and left_behind[0][1] != this_process():
+            _see_off(connection, *left_behind[0], patience)
             continue
-        run = store.claim_oldest(connection, home, this_process())
-        if run is None:
+        if left_behind:
+            # Claimed by this very process, by a statement that took effect and yet failed.
+            run = patiently(partial(store.fetch, connection, left_behind[0][0], home), say)
+        else:
+            run = patiently(lambda: store.claim_oldest(connection, home, this_process()), say)
+        if run is None and not patiently(lambda: store.processes(connection), say):
             return
+        if run is None:
+            continue
         _carry_out(connection, run, home, start, patience)
 
 
+def _see_off(connection: sqlite3.Connection, run_id: str, process: ProcessId, patience: Patience) -> None:
+    """Wait for a run that an earlier supervisor left behind."""
+    if _wait(connection, run_id, _Child(process), patience):
+        patiently(lambda: store.transition(connection, run_id, "stopped", {"message": STOPPED_BY_FORCE}), say)
+
+
 def _carry_out(connection: sqlite3.Connection, run: Run, home: Path, start: Starter, patience: Patience) -> None:
-    kills_before = _count_memory_kills()
+    kills_before = count_memory_kills()
     try:
         popen = start(run, home)
     except (OSError, WorkbenchError) as error:
-        store.transition(connection, run.run_id, "failed", {"message": f"The training process could not be started: {error}"})
+        message = f"The training process could not be started: {error}"
+        patiently(lambda: store.transition(connection, run.run_id, "failed", {"message": message}), say)
         return
     process = identify(popen.pid)
     if process is not None:
         # The run writes this too; who looks in between must not take the supervisor for the run.
-        store.update(connection, run.run_id, {"pid": process.pid, "pid_started": process.started})
+        names = {"pid": process.pid, "pid_started": process.started}
+        patiently(lambda: store.update(connection, run.run_id, names), say)
     forced = _wait(connection, run.run_id, _Child(process, popen), patience)
-    kills = _count_memory_kills()
+    kills = count_memory_kills()
     killed_for_memory = None if kills is None or kills_before is None else kills > kills_before
-    requested, _ = store.stop_state(connection, run.run_id)
-    status, message = describe_end(popen.wait(), forced and requested is not None, killed_for_memory)
+    requested, _ = patiently(lambda: store.stop_state(connection, run.run_id), say)
+    status, end = describe_end(popen.wait(), forced and requested is not None, killed_for_memory, run.folder)
     # Does nothing where the run itself has written how it ended.
-    store.transition(connection, run.run_id, status, {"message": message})
+    patiently(lambda: store.transition(connection, run.run_id, status, {"message": end}), say)
 
 
 class _Child:
@@ -135,7 +148,7 @@ def _wait(connection: sqlite3.Connection, run_id: str, child: _Child, patience: 
     asked_at = seen_at = terminated_at = None
     forced = False
     while not child.wait(_TICK):
-        requested, seen = store.stop_state(connection, run_id)
+        requested, seen = patiently(lambda: store.stop_state(connection, run_id), say)
         if requested is None or child.process is None:
             continue
         clock = time.monotonic()
@@ -151,46 +164,6 @@ def _wait(connection: sqlite3.Connection, run_id: str, child: _Child, patience: 
     return forced
 
 
-def describe_end(code: int, stopped_by_force: bool, killed_for_memory: bool | None) -> tuple[Status, str]:
-    """Return status and message for a run whose process ended without writing how.
-
-    Args:
-        code: Exit code; the negative number of the signal that ended it.
-        stopped_by_force: Whether it was ended because it did not honour a stop request.
-        killed_for_memory: Whether the machine killed something for lack of memory meanwhile; None where that is not known.
-    """
-    if stopped_by_force:
-        return "stopped", _STOPPED_BY_FORCE
-    log = f"the end of its {LOG_FILE} may say why"
-    if code >= 0:
-        return "failed", f"The training process ended with exit code {code} without saying why; {log}."
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    if name == "SIGKILL" and killed_for_memory:
-        return "interrupted", (
-            "The machine's memory ran out and the system killed the training process; "
-            "set a smaller `micro_batch_size` or `batch_size`."
-        )
-    if name == "SIGKILL":
-        guess = "" if killed_for_memory is False else ", most often because the machine's memory ran out"
-        return "interrupted", f"The training process was killed from outside (SIGKILL){guess}."
-    if name in {"SIGTERM", "SIGINT", "SIGHUP"}:
-        return "interrupted", f"The training process was ended from outside ({name})."
-    return "failed", f"The training process crashed ({name}); {log}."
-
-
-def _count_memory_kills() -> int | None:
-    """Return how many processes Linux has killed for lack of memory since it was started; None elsewhere."""
-    try:
-        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    counts = [int(line.split()[1]) for line in lines if line.startswith("oom_kill ")]
-    return counts[0] if counts else None
-
-
 def start_worker(run: Run, home: Path) -> subprocess.Popen[bytes]:
     """Start the process of a claimed run, its output appended to the run's log.
 
@@ -202,17 +175,16 @@ def start_worker(run: Run, home: Path) -> subprocess.Popen[bytes]:
     with (run.folder / LOG_FILE).open("ab") as log:
         environment = {"CUDA_VISIBLE_DEVICES": visible_devices(training, os.environ.get("CUDA_VISIBLE_DEVICES"))}
         if training.devices > 1 and "OMP_NUM_THREADS" not in os.environ:
-            # Each process would otherwise start a thread for every core, or, by torchrun's own choice, only one.
+            # Each process would otherwise start a thread for every core, and they would stand in each other's way.
             environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // training.devices))
         return start_process(worker_command(run.run_id, home, training.devices), home, log, environment)
 
 
 def worker_command(run_id: str, home: Path, devices: int) -> list[str]:
-    """Return the command of a run: one process, or one for each device under torchrun."""
-    worker = ("workbench.runs.worker", "--home", str(home), run_id)
+    """Return the command of a run: its one process, or the one that starts a process for each device."""
     if devices == 1:
-        return module_command(*worker)
-    return module_command("torch.distributed.run", "--standalone", "--nproc_per_node", str(devices), "-m", *worker)
+        return module_command("workbench.runs.worker", "--home", str(home), run_id)
+    return module_command("workbench.runs.launcher", "--home", str(home), "--devices", str(devices), run_id)
 
 
 def visible_devices(training: TrainingConfig, inherited: str | None) -> str:
@@ -239,7 +211,13 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m workbench.runs.supervisor", description="Works the queue of runs off, then leaves."
     )
     parser.add_argument("--home", type=Path, required=True)
-    supervise(parser.parse_args(arguments).home.resolve())
+    options = parser.parse_args(arguments)
+    keep_private()
+    try:
+        supervise(options.home.resolve())
+    except WorkbenchError as error:
+        say(error.message)
+        return error.exit_code
     return 0
 
 

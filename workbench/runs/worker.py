@@ -19,13 +19,16 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import WorkbenchError
+from workbench.errors import LostProcessError, WorkbenchError
 from workbench.recipe import Recipe
 from workbench.runs import store
-from workbench.runs.database import connect, now
+from workbench.runs.database import connect, now, patiently
+from workbench.runs.ending import DISK_FULL, DISK_FULL_CODE, says_disk_full
 from workbench.runs.history import resolve_model
-from workbench.runs.process import end_with_parent, leave, this_process
+from workbench.runs.launcher import LOST_CODE
+from workbench.runs.process import end_with_parent, leave, say, this_process
 from workbench.runs.run import LOG_FILE, METRICS_FILE, Run
+from workbench.settings import keep_private
 
 if TYPE_CHECKING:
     from workbench.data import Parts
@@ -66,7 +69,7 @@ class RunListener:
         values = {"total_steps": total_steps, "device": device, "facts": _finite(dict(facts)), "heartbeat": now()}
         if facts.get("primary_metric"):
             values["primary_metric"] = facts["primary_metric"]
-        store.update(self._connection, self._run_id, values)
+        patiently(lambda: store.update(self._connection, self._run_id, values), say)
 
     def on_train(self, point: Mapping[str, Any]) -> None:
         """Append a point of the loss curve."""
@@ -103,14 +106,9 @@ class RunListener:
         """Return what to keep once somebody wants the run stopped."""
         if self._keep is None and (self._signalled or time.monotonic() - self._polled_at >= _STOP_POLL_SECONDS):
             self._polled_at = time.monotonic()
-            if self._signalled:
-                store.transition(self._connection, self._run_id, "stopping", {"stop_requested": "latest"})
-            self._keep, _ = store.stop_state(self._connection, self._run_id)
-            if self._keep is None and self._signalled:
-                self._keep = "latest"
-            if self._keep is not None:
-                store.update(self._connection, self._run_id, {"stop_seen": now()})
-                write_log(f"Stopping as asked, keeping {'no model' if self._keep == 'none' else 'the ' + self._keep + ' model'}.")
+            # A history that cannot be read or written for a while is no reason to end a run: the next step looks again.
+            with suppress(sqlite3.OperationalError):
+                self._look_for_stop()
         return self._keep
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -122,6 +120,17 @@ class RunListener:
         """Write what is left and close the metrics file."""
         self.write_progress()
         self._metrics.close()
+
+    def _look_for_stop(self) -> None:
+        if self._signalled:
+            store.transition(self._connection, self._run_id, "stopping", {"stop_requested": "latest"})
+        keep, _ = store.stop_state(self._connection, self._run_id)
+        if keep is None and self._signalled:
+            keep = "latest"
+        if keep is not None:
+            store.update(self._connection, self._run_id, {"stop_seen": now()})
+            write_log(f"Stopping as asked, keeping {'no model' if keep == 'none' else 'the ' + keep + ' model'}.")
+        self._keep = keep
 
     def _append(self, kind: str, point: Mapping[str, Any]) -> None:
         line = json.dumps({"type": kind, **_finite(dict(point)), "time": round(time.time(), 3)}, ensure_ascii=False)
@@ -168,7 +177,8 @@ def execute(run_id: str, home: Path, trainer: Trainer | None = None, parts: Part
         parts: Who opens the data; None for `workbench.data.open_parts`.
 
     Returns:
-        The process's exit code: 0 where the run completed or stopped, 1 where it failed.
+        The process's exit code: 0 where the run completed or stopped, 1 where it failed; `DISK_FULL_CODE` where a full disk ended
+        it, `LOST_CODE` where another process of the run is gone.
     """
     connection = connect(home)
     try:
@@ -183,8 +193,7 @@ def execute(run_id: str, home: Path, trainer: Trainer | None = None, parts: Part
             result = _train(run, home, listener, trainer, parts)
             assert result is not None, "the first process measures"
         except Exception as error:
-            _report_failure(connection, run, error)
-            return 1
+            return _report_failure(connection, run, error)
         finally:
             with suppress(OSError, sqlite3.Error):
                 listener.close()
@@ -197,7 +206,7 @@ def execute(run_id: str, home: Path, trainer: Trainer | None = None, parts: Part
 
 
 def execute_further(run_id: str, home: Path, trainer: Trainer | None = None, parts: PartsOpener | None = None) -> int:
-    """Take part in a run as its second or further process under torchrun; only a failure of its own is written.
+    """Take part in a run as its second or further process; only a failure of its own is written.
 
     Args:
         run_id: The run.
@@ -209,7 +218,7 @@ def execute_further(run_id: str, home: Path, trainer: Trainer | None = None, par
         The process's exit code.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)  # torchrun hands them to all of its processes; the first one decides for all
+        signal.signal(number, signal.SIG_IGN)  # whoever ends all processes at once means the first one, which decides for all
     connection = connect(home)
     try:
         run = store.fetch(connection, run_id, home)
@@ -218,8 +227,7 @@ def execute_further(run_id: str, home: Path, trainer: Trainer | None = None, par
         try:
             _train(run, home, SilentListener(), trainer, parts)
         except Exception as error:
-            _report_failure(connection, run, error)
-            return 1
+            return _report_failure(connection, run, error)
         return 0
     finally:
         connection.close()
@@ -228,16 +236,16 @@ def execute_further(run_id: str, home: Path, trainer: Trainer | None = None, par
 def _register(connection: sqlite3.Connection, run_id: str) -> bool:
     """Write which process this run is; return whether the run still wants one."""
     values: dict[str, Any] = {"heartbeat": now()}
-    if not _under_torchrun():
-        # Under torchrun the supervisor has written torchrun itself, which lives as long as any of its processes.
+    if not _one_of_several():
+        # The process that started several is the run, since it lives as long as any of them.
         process = this_process()
         values |= {"pid": process.pid, "pid_started": process.started}
     return store.update(connection, run_id, values)
 
 
-def _under_torchrun() -> bool:
-    # Not a setting: these variables are how torchrun tells its processes who they are.
-    return "TORCHELASTIC_RUN_ID" in os.environ
+def _one_of_several() -> bool:
+    # Not a setting: this variable is how the launcher, like torchrun, tells its processes who they are.
+    return os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 def _train(run: Run, home: Path, listener: Listener, trainer: Trainer | None, parts: PartsOpener | None) -> TrainingResult | None:
@@ -271,19 +279,22 @@ def _finish(connection: sqlite3.Connection, run_id: str, result: TrainingResult)
         "heartbeat": now(),
     }
     if result.status == "completed":
-        store.transition(connection, run_id, "completed", columns)
+        # The result is nowhere but here: it waits for a disk that is full.
+        patiently(lambda: store.transition(connection, run_id, "completed", columns), say)
         write_log("Completed.")
         return
-    keep, _ = store.stop_state(connection, run_id)
+    keep, _ = patiently(lambda: store.stop_state(connection, run_id), say)
     kept = (
         "no model was kept" if result.best_step is None else f"the {keep or 'latest'} model, of step {result.best_step}, was kept"
     )
-    store.transition(connection, run_id, "stopping")
-    store.transition(connection, run_id, "stopped", {**columns, "message": f"Stopped on request; {kept}."})
+    stopped = {**columns, "message": f"Stopped on request; {kept}."}
+    patiently(lambda: store.transition(connection, run_id, "stopping"), say)
+    patiently(lambda: store.transition(connection, run_id, "stopped", stopped), say)
     write_log(f"Stopped; {kept}.")
 
 
-def _report_failure(connection: sqlite3.Connection, run: Run, error: Exception) -> None:
+def _report_failure(connection: sqlite3.Connection, run: Run, error: Exception) -> int:
+    """Write why a run failed; return the exit code that says it where writing is impossible."""
     recipe = None
     with suppress(WorkbenchError):
         recipe = run.recipe()
@@ -293,8 +304,11 @@ def _report_failure(connection: sqlite3.Connection, run: Run, error: Exception) 
         if not isinstance(error, WorkbenchError):
             traceback.print_exception(error)
         write_log(message)
+    if isinstance(error, LostProcessError) and "TORCHELASTIC_RUN_ID" not in os.environ:
+        return LOST_CODE  # the launcher knows how the other one ended
     with suppress(sqlite3.Error):
         store.transition(connection, run.run_id, "failed", {"message": message})
+    return DISK_FULL_CODE if message == DISK_FULL else 1
 
 
 def describe_failure(error: BaseException, recipe: Recipe | None = None) -> str:
@@ -303,7 +317,7 @@ def describe_failure(error: BaseException, recipe: Recipe | None = None) -> str:
         return error.message
     text = " ".join(str(error).split())
     if _is_disk_full(error, text):
-        return "The disk is full; free some space (old runs take the most) and start the run again."
+        return DISK_FULL
     if _is_out_of_memory(error, text):
         rows = "" if recipe is None else f" at {recipe.training.micro_batch_size or recipe.training.batch_size} rows at a time"
         return (
@@ -317,7 +331,7 @@ def describe_failure(error: BaseException, recipe: Recipe | None = None) -> str:
 
 def _is_disk_full(error: BaseException, text: str) -> bool:
     number = error.errno if isinstance(error, OSError) else None
-    return number in _DISK_FULL or "No space left on device" in text or "disk is full" in text
+    return number in _DISK_FULL or says_disk_full(text)
 
 
 def _is_out_of_memory(error: BaseException, text: str) -> bool:
@@ -356,11 +370,13 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m workbench.runs.worker", description="Runs one claimed run; started by the supervisor."
     )
     parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--launcher", type=int, metavar="PID", help="the process that started this one of several")
     parser.add_argument("run_id")
     options = parser.parse_args(arguments)
-    if not _under_torchrun():
+    keep_private()
+    if not _one_of_several():
         return execute(options.run_id, options.home)
-    end_with_parent()  # torchrun that is killed could not end its processes any more
+    end_with_parent(options.launcher)  # a launcher that is killed could not end its processes any more
     return (execute if os.environ["RANK"] == "0" else execute_further)(options.run_id, options.home)
 
 

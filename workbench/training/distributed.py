@@ -1,4 +1,4 @@
-"""Several processes that train one network together, as torchrun starts them: one for each device.
+"""Several processes that train one network together: one for each device.
 
 Every process sees every batch, embeds its share of the sentences, and computes the loss of the whole batch. So a run gives
 what one process with the same `batch_size` would give, and in-batch negatives come from all devices.
@@ -6,10 +6,12 @@ what one process with the same `batch_size` would give, and in-batch negatives c
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -17,10 +19,11 @@ import torch.distributed as dist
 from accelerate.utils import check_cuda_p2p_ib_support
 from torch import Tensor
 
-from workbench.errors import RunError
+from workbench.errors import LostProcessError, RunError
+from workbench.training.meeting import MEETING_FILE
 
 # The others wait while the first one measures the model, which may take long. One that is gone is noticed at once all the
-# same: its connection closes, and torchrun ends the rest.
+# same: its connection closes, and whoever started them ends the rest.
 _PATIENCE = timedelta(days=7)
 
 Item = TypeVar("Item")
@@ -66,12 +69,16 @@ class Peers:
         return shares.transpose(0, 1).reshape(-1, vectors.shape[1])[:count]
 
     def agree(self, value: Any) -> Any:
-        """Return the first process's value, in all of them."""
+        """Return the first process's value, which is JSON data, in all of them."""
         if self.size == 1:
             return value
-        values = [value]
-        dist.broadcast_object_list(values, src=0)
-        return values[0]
+        # As JSON: torch's own way of sending an object would have the others unpickle, and thereby run, whatever they are sent.
+        text = json.dumps(value).encode() if self.leads else b""
+        length = torch.tensor([len(text)])
+        dist.broadcast(length, src=0)
+        data = torch.tensor(list(text), dtype=torch.uint8) if self.leads else torch.empty(int(length), dtype=torch.uint8)
+        dist.broadcast(data, src=0)
+        return json.loads(bytes(data.tolist()))
 
     def find(self, make: Callable[[], Item]) -> Item:
         """Return what is made, by the first process before the others begin: they find on the disk what it has left there."""
@@ -89,11 +96,11 @@ class Peers:
             dist.all_reduce(totals)
         return totals.tolist()
 
-    def explain(self, error: RuntimeError) -> RunError | None:
+    def explain(self, error: RuntimeError) -> LostProcessError | None:
         """Return what to tell the user of an error that came from another process; None where it is this one's own."""
         if self.size == 1 or "gloo/transport" not in str(error).replace("\\", "/"):
             return None
-        return RunError(
+        return LostProcessError(
             f"One of the run's {self.size} processes ended while the others waited for it: by an error of its own, or killed from "
             "outside, most often because the machine's memory ran out; the end of the run's log.txt may say which."
         )
@@ -107,19 +114,21 @@ class Peers:
 ALONE = Peers()
 
 
-def meet(device: torch.device, devices: int) -> Peers:
+def meet(device: torch.device, devices: int, folder: Path) -> Peers:
     """Return the processes of this run once all of them are there.
 
     Args:
         device: Where this one computes.
         devices: How many the recipe wants.
+        folder: The run's, in which they meet. Those that torchrun has started meet where torchrun says.
 
     Raises:
         RunError: If this process was not started together with that many.
     """
     if devices == 1:
         return ALONE
-    if not dist.is_torchelastic_launched():
+    by_torchrun = dist.is_torchelastic_launched()
+    if not by_torchrun and os.environ.get("WORLD_SIZE") != str(devices):
         raise RunError(
             f"`devices` {devices} needs as many processes, and this one was started alone; queue the run, or use torchrun.",
             field="devices",
@@ -130,7 +139,14 @@ def meet(device: torch.device, devices: int) -> Peers:
             os.environ.setdefault("NCCL_P2P_DISABLE", "1")
             os.environ.setdefault("NCCL_IB_DISABLE", "1")
     # What the processes agree on stays on the CPU, so that no step waits for the GPU.
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    if by_torchrun:
+        dist.init_process_group(backend, timeout=_PATIENCE)
+    else:
+        store = torch.distributed.FileStore(  # type: ignore[attr-defined]
+            str(folder / MEETING_FILE), devices
+        )
+        dist.init_process_group(backend, timeout=_PATIENCE, store=store, rank=int(os.environ["RANK"]), world_size=devices)
     return Peers(dist.get_rank(), dist.get_world_size())
 
 

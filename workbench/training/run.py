@@ -127,7 +127,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     assert recipe.architecture is not None and recipe.loss is not None, "a recipe is settled before it runs"
     config = recipe.training
     device = choose_device(config)
-    peers = meet(device, config.devices)
+    peers = meet(device, config.devices, output_dir)
     set_seed(config.seed)
     transformers.utils.logging.disable_progress_bar()
     for note in parts.notes:

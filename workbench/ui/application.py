@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from workbench.errors import InputError, WorkbenchError
-from workbench.settings import Settings
+from workbench.errors import WorkbenchError
+from workbench.settings import Settings, prepare_home
 from workbench.ui.api.outcome import create_outcome_routes
 from workbench.ui.api.routes import answer_error, create_routes
 from workbench.ui.context import Context
@@ -34,12 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         InputError: If the home folder cannot be created.
     """
-    try:
-        settings.home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"The folder `{settings.home}` cannot be created ({error.strerror}); choose another with `--home`.", "home"
-        ) from None
+    prepare_home(settings.home)
     # Gradio keeps uploads where this variable points; they belong under the home, not in a shared temporary folder.
     os.environ["GRADIO_TEMP_DIR"] = str(settings.home / "cache")
 
