@@ -59,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = build_parser().parse_args(arguments)
     try:
+        # Only now: a user without a home folder must name one, and may.
+        options.home_folder = options.home_folder or home_folder()
         code, answer = options.command(options)
     except WorkbenchError as error:
         return _fail(options, error.message, error.exit_code)
@@ -70,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = f" ({error.filename})" if error.filename else ""
         return _fail(options, f"The system refused a file operation: {error.strerror or error}{place}.", 1)
     except Exception as error:
-        log = options.home_folder / "errors.log"
+        log = (options.home_folder or Path()) / "errors.log"
         where = ""
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--home", metavar="DIR", action=_Home, help="where data sets, runs and models live ($WORKBENCH_HOME, else ~/.workbench)"
     )
     common.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")
-    common.set_defaults(home_folder=home_folder())
+    common.set_defaults(home_folder=None)
 
     parser = _Parser(prog="python -m workbench", description="Fine-tune sentence-embedding models.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from workbench.settings import is_open_to_others, is_ours
+
 PACKAGES = (
     "torch",
     "transformers",
@@ -45,6 +47,11 @@ def examine(home: Path) -> dict[str, Any]:
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         problems.append(f"Python {versions['python']} is not among the versions the workbench is written for (3.11 to 3.13).")
     facts = _home(home)
+    if facts["shared"]:
+        problems.append(
+            f"Other users of this machine may look into the home `{home}`, which also holds other things and is therefore left as it "
+            "is; choose a folder of its own with --home, or close it (`chmod 700`)."
+        )
     if not facts["writable"]:
         problems.append(f"The home `{home}` cannot be written to; choose another with --home.")
     if facts["free_gib"] < _LOW_DISK_GIB:
@@ -98,14 +105,22 @@ def _devices() -> list[dict[str, str]]:
 
 def _home(home: Path) -> dict[str, Any]:
     existing = home
-    while not existing.exists():
+    while not _is_there(existing):
         existing = existing.parent
     return {
         "path": str(home),
-        "exists": home.is_dir(),
+        "exists": existing == home,
+        "shared": existing == home and os.access(home, os.R_OK) and is_open_to_others(home) and not is_ours(home),
         "writable": os.access(existing, os.W_OK),
         "free_gib": round(shutil.disk_usage(existing).free / 2**30, 2),
     }
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # inside a folder that this user may not enter
+        return False
 
 
 def _tokens(home: Path) -> dict[str, Any]:

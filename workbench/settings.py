@@ -130,6 +130,23 @@ def prepare_home(home: Path) -> Path:
     return home
 
 
+def check_readable(home: Path) -> bool:
+    """Return whether the home is there.
+
+    Raises:
+        InputError: If this user may not look into it.
+    """
+    try:
+        if not home.exists():
+            return False
+        allowed = os.access(home, os.R_OK | os.X_OK)
+    except PermissionError:
+        allowed = False
+    if not allowed:
+        raise InputError(f"The home `{home}` may not be looked into{_owner(home)}; {REMEDY}.", field="home")
+    return True
+
+
 def is_open_to_others(home: Path) -> bool:
     """Return whether other users of the machine may look into the home."""
     return os.name == "posix" and home.stat().st_mode & 0o077 != 0
@@ -143,6 +160,10 @@ def is_ours(home: Path) -> bool:
 
 
 def _owner(home: Path) -> str:
-    if os.name != "posix" or home.stat().st_uid == os.geteuid():
+    try:
+        owner = home.stat().st_uid
+    except OSError:
         return ""
-    return f" (it belongs to user {home.stat().st_uid}, and this is user {os.geteuid()})"
+    if os.name != "posix" or owner == os.geteuid():
+        return ""
+    return f" (it belongs to user {owner}, and this is user {os.geteuid()})"

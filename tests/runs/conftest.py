@@ -48,9 +48,9 @@ def add_run(home):
             training=TrainingConfig(**{"max_steps": 5, **training}),
         )
         folder = run_folder(run_id, home)
-        folder.mkdir(parents=True)
-        (folder / RECIPE_FILE).write_text(recipe.to_json())
         with open_database(home) as connection:
+            folder.mkdir(parents=True)
+            (folder / RECIPE_FILE).write_text(recipe.to_json())
             store.insert(connection, run_id, name, base, recipe.data, held=True)
         return run_id
 

@@ -4,8 +4,9 @@ import threading
 import pytest
 
 from workbench.errors import RunError
-from workbench.runs import list_runs, store
+from workbench.runs import get_run, list_runs, rename_run, store
 from workbench.runs.database import DATABASE, MIGRATIONS, connect, migrate, open_database, schema_version, transaction
+from workbench.runs.process import ProcessId, this_process
 
 
 def blank(path):
@@ -82,11 +83,65 @@ def test_a_history_of_a_newer_workbench_is_refused_in_words(home):
         connect(home)
 
 
-def test_a_file_that_is_no_history_is_refused_in_words(home):
-    home.mkdir()
-    (home / DATABASE).write_text("this is no database " * 100)
-    with pytest.raises(RunError, match="cannot be opened"):
-        connect(home)
+def without_memory(run):
+    """What is known of a run but when somebody last looked."""
+    return {name: value for name, value in run.to_dict().items() if name != "heartbeat"}
+
+
+@pytest.mark.parametrize("damage", ["gone", "no database", "torn"])
+def test_a_lost_history_is_rebuilt_from_the_run_folders(damage, home, add_run, capsys):
+    ended, waiting = add_run("ended"), add_run("waiting")
+    with open_database(home) as connection:
+        store.claim_oldest(connection, home, this_process())
+        store.transition(connection, ended, "completed", {"metrics": {"before": None, "after": {"a": 0.5}}, "step": 7})
+        store.set_corrections(connection, ended, {3: ("fix", "0.5"), 4: ("drop", None)})
+    rename_run(ended, home, "another name")
+    before = [without_memory(run) for run in list_runs(home)]
+    path = home / DATABASE
+    for suffix in ("-wal", "-shm"):
+        path.with_name(DATABASE + suffix).unlink(missing_ok=True)
+    content = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    elif damage == "no database":
+        path.write_text("this is no database " * 100)
+    else:
+        path.write_bytes(content[:100] + b"\xff" * (len(content) - 100))
+    with open_database(home) as connection:
+        assert store.fetch_corrections(connection, ended) == [(3, "fix", "0.5"), (4, "drop", None)]
+    assert [without_memory(run) for run in list_runs(home)] == before
+    assert get_run(waiting, home).status == "queued"
+    said = capsys.readouterr().err
+    assert "folders of 2 runs" in said
+    aside = list(home.glob(f"{DATABASE}.damaged-*"))
+    assert len(aside) == (damage != "gone") and all(file.name in said for file in aside)
+
+
+def test_a_run_without_a_record_is_told_from_its_files(home, add_run, capsys):
+    run_id = add_run("old")
+    folder = home / "runs" / run_id
+    (folder / "run.json").unlink()
+    (folder / "metrics.jsonl").write_text('{"type": "train", "step": 4, "loss": 1}\n{"type": "tr')
+    (home / DATABASE).unlink()
+    connect(home).close()
+    run = get_run(run_id, home)
+    assert (run.status, run.name, run.base, run.step) == ("interrupted", "old", "scratch", 4)
+    assert "put together from the run's files" in run.message
+
+
+def test_a_run_that_ended_while_its_history_was_lost_keeps_its_end(home, add_run):
+    run_id = add_run()
+    old = connect(home)
+    store.claim_oldest(old, home, ProcessId(2**22 - 3, "long ago"))
+    (home / DATABASE).rename(home / "elsewhere.db")
+    for suffix in ("-wal", "-shm"):
+        (home / (DATABASE + suffix)).unlink(missing_ok=True)
+    with open_database(home) as connection:
+        assert store.fetch(connection, run_id, home).status == "running"
+    store.transition(old, run_id, "completed", {"step": 9})
+    old.close()
+    run = get_run(run_id, home)
+    assert (run.status, run.step, run.message) == ("completed", 9, "")
 
 
 def test_a_transaction_that_fails_leaves_nothing(home, add_run):

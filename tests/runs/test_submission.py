@@ -1,4 +1,6 @@
 import csv
+import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,7 +46,7 @@ def test_what_was_left_open_is_settled_and_frozen(home, scored, tiny_bert):
     assert recipe.score_scale == (0.0, 5.0)
     assert recipe.data.endswith("/v1") and (home / "datasets" / recipe.data).is_dir()
     assert run.name == "scored.csv on tiny-bert"
-    assert sorted(path.name for path in run.folder.iterdir()) == ["recipe.json"]
+    assert sorted(path.name for path in run.folder.iterdir()) == ["recipe.json", "run.json"]
 
 
 def test_what_was_decided_is_left_as_it_is(home, scored):
@@ -168,3 +170,11 @@ def test_every_name_of_the_room_is_what_it_says():
         importlib.import_module(f"workbench.runs.{module.name}")
     for name in runs.__all__:
         assert not isinstance(getattr(runs, name), types.ModuleType), f"a sub-module stands in front of {name}"
+
+
+def test_a_run_is_refused_where_its_model_has_no_room(home, tmp_path, monkeypatch):
+    data = write_csv(tmp_path / "pairs.csv", ("a", "b", "score"), [(f"a {n}", f"b {n}", n % 5) for n in range(40)])
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(RunError, match=r"has 1,000 bytes free, and the run needs [0-9,]{9,}, .*tokens` may be deleted"):
+        submit(Recipe(base="mini", data=data), home, start=False)
+    assert list_runs(home) == [] and not (home / "runs").exists()

@@ -15,7 +15,7 @@ from workbench.errors import DataError, InputError, RunError
 from workbench.evaluation import ERROR_WORDS
 from workbench.recipe import KINDS
 from workbench.runs import store
-from workbench.runs.database import open_database
+from workbench.runs.database import open_database, read_database
 from workbench.runs.held_out import kind_of_rows, read_test_rows, why_no_test_rows
 from workbench.runs.history import NAME_LENGTH, find_run, get_run
 from workbench.runs.run import Run
@@ -178,7 +178,7 @@ def _class_name(number: int, classes: Sequence[str]) -> str:
 
 def read_corrections(run_id: str, home: Path) -> dict[int, Correction]:
     """Return the marks of a run's test rows, by row number."""
-    with open_database(home) as connection:
+    with read_database(home) as connection:
         return {row: Correction(row, action, value) for row, action, value in store.fetch_corrections(connection, run_id)}
 
 

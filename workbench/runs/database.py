@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 import sqlite3
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from workbench.errors import RunError, WorkbenchError
-from workbench.settings import prepare_home
+from workbench.runs.lock import exclusive
+from workbench.runs.record import rebuild
+from workbench.runs.run import RUNS_FOLDER
+from workbench.settings import REMEDY, check_readable, prepare_home
 
 DATABASE = "workbench.db"
 BUSY_SECONDS = 30.0
@@ -145,12 +152,13 @@ def schema_version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()[0]) if known else 0
 
 
-def migrate(connection: sqlite3.Connection, target: int = len(MIGRATIONS)) -> None:
+def migrate(connection: sqlite3.Connection, target: int = len(MIGRATIONS), home: Path | None = None) -> None:
     """Apply the migrations that are missing.
 
     Args:
         connection: An open database.
         target: Version to reach.
+        home: Whose run folders fill a blank history; None leaves it blank.
 
     Raises:
         RunError: If the file was written by a newer workbench.
@@ -171,6 +179,10 @@ def migrate(connection: sqlite3.Connection, target: int = len(MIGRATIONS)) -> No
         for number in range(version + 1, target + 1):
             MIGRATIONS[number - 1](connection)
             connection.execute("INSERT INTO migrations (version, applied) VALUES (?, ?)", (number, now()))
+        # In the transaction that made the tables, so that of many first openers one fills them, and all find them filled.
+        count = rebuild(connection, home) if version == 0 and home is not None else 0
+    if count:
+        _warn(f"The run history was gone and has been put together again from the folders of {count} runs.")
 
 
 def connect(home: Path) -> sqlite3.Connection:
@@ -179,6 +191,14 @@ def connect(home: Path) -> sqlite3.Connection:
     Raises:
         RunError: If the file cannot be opened or is not a history.
     """
+    try:
+        return _connect(home)
+    except sqlite3.DatabaseError as error:  # reached only by a damaged file
+        _put_aside(home, error)
+        return _connect(home)
+
+
+def _connect(home: Path) -> sqlite3.Connection:
     path = home / DATABASE
     connection: sqlite3.Connection | None = None
     try:
@@ -187,10 +207,12 @@ def connect(home: Path) -> sqlite3.Connection:
         connection.row_factory = sqlite3.Row
         _use_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
-        migrate(connection)
+        migrate(connection, home=home)
     except (sqlite3.Error, OSError) as error:
         if connection is not None:
             connection.close()
+        if is_damage(error):
+            raise
         kind = UnavailableError if is_passing(error) else RunError
         raise kind(
             f"The run history `{path}` cannot be opened ({error}); check that the folder may be written to and the disk "
@@ -202,6 +224,46 @@ def connect(home: Path) -> sqlite3.Connection:
             connection.close()
         raise
     return connection
+
+
+def is_damage(error: BaseException) -> bool:
+    """Return whether an error says that the file is no history, or not a whole one."""
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    return isinstance(error, sqlite3.Error) and code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def _put_aside(home: Path, error: sqlite3.Error) -> None:
+    """Rename a damaged history, which is never deleted; the next opener makes another one from the run folders."""
+    path = home / DATABASE
+    with exclusive(home / "workbench.repair"):
+        try:
+            blank = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+            try:
+                if blank.execute("PRAGMA quick_check").fetchone()[0] == "ok":
+                    return  # somebody else was faster
+            finally:
+                blank.close()
+        except sqlite3.Error:
+            pass
+        aside = f"{DATABASE}.damaged-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        try:
+            for suffix in ("-wal", "-shm", ""):
+                source = home / (DATABASE + suffix)
+                if source.exists():
+                    source.rename(home / (aside + suffix))
+        except OSError as refusal:
+            raise RunError(
+                f"The run history `{path}` is damaged ({error}) and cannot be put aside ({refusal.strerror or refusal}); "
+                "end what uses it, then rename the file.",
+                field="home",
+            ) from None
+        _warn(f"The run history was damaged ({error}); it is kept as `{aside}`.")
+
+
+def _warn(text: str) -> None:
+    with suppress(OSError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -216,6 +278,47 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.02)
 
 
+def has_history(home: Path) -> bool:
+    """Return whether a home has a history to look into, or had one, of which the run folders are left.
+
+    Raises:
+        InputError: If this user may not look into the home.
+    """
+    return check_readable(home) and ((home / DATABASE).exists() or (may_write(home) and (home / RUNS_FOLDER).is_dir()))
+
+
+def may_write(home: Path) -> bool:
+    """Return whether this user may change the history of a home."""
+    path = home / DATABASE
+    return os.access(home, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.W_OK))
+
+
+@contextmanager
+def read_database(home: Path) -> Iterator[sqlite3.Connection]:
+    """Open the history of a home for looking; of a home that may not be written to, as a copy.
+
+    SQLite needs to write beside a file in order to read it while others may be writing.
+
+    Raises:
+        RunError: If the file cannot be opened or is not a history.
+    """
+    if may_write(home):
+        with open_database(home) as connection:
+            yield connection
+        return
+    with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
+        try:
+            for suffix in ("", "-wal"):
+                if (home / (DATABASE + suffix)).exists():
+                    shutil.copyfile(home / (DATABASE + suffix), Path(folder) / (DATABASE + suffix))
+        except OSError as error:
+            raise RunError(
+                f"The run history `{home / DATABASE}` may not be read ({error.strerror or error}); {REMEDY}.", field="home"
+            ) from None
+        with open_database(Path(folder)) as connection:
+            yield connection
+
+
 @contextmanager
 def open_database(home: Path) -> Iterator[sqlite3.Connection]:
     """Open the history of a home for a few statements and close it again.
@@ -227,6 +330,10 @@ def open_database(home: Path) -> Iterator[sqlite3.Connection]:
     try:
         yield connection
     except sqlite3.Error as error:
+        if is_damage(error):
+            connection.close()
+            _put_aside(home, error)
+            raise UnavailableError("The run history was damaged and is put together again from the run folders.") from None
         if not is_passing(error):
             raise
         raise UnavailableError(

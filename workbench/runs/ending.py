@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from workbench.runs.run import LOG_FILE
 from workbench.runs.states import Status
+from workbench.training.meeting import MEETING_FILE
 
 DISK_FULL_CODE = 74
 """Exit code of a run that a full disk has ended, which could therefore write it nowhere."""
@@ -64,6 +66,12 @@ def describe_death(folder: Path) -> tuple[Status, str]:
     if says_disk_full(_log_end(folder)):
         return "failed", DISK_FULL
     return "interrupted", "The training process ended without a word (killed or power cut)."
+
+
+def clear_up(folder: Path) -> None:
+    """Remove what the processes of a run needed of each other and, killed, could not remove."""
+    with suppress(OSError):
+        (folder / MEETING_FILE).unlink(missing_ok=True)
 
 
 def count_memory_kills() -> int | None:

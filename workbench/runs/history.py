@@ -7,17 +7,16 @@ import secrets
 import shutil
 import sqlite3
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from workbench.errors import InputError, RunError
 from workbench.runs import store
-from workbench.runs.database import DATABASE, open_database, transaction
-from workbench.runs.ending import describe_death
+from workbench.runs.database import has_history, may_write, open_database, read_database, transaction
+from workbench.runs.ending import clear_up, describe_death
 from workbench.runs.lock import supervisor_of
+from workbench.runs.record import ended_meanwhile
 from workbench.runs.run import RUNS_FOLDER, Run, check_run_id, is_run_id, run_folder
 from workbench.runs.spawn import ensure_supervisor
-from workbench.training.meeting import MEETING_FILE
 
 KEEP = ("latest", "best", "none")
 NAME_LENGTH = 120
@@ -30,7 +29,7 @@ def reconcile(home: Path) -> None:
 
     A run whose process is gone is interrupted, and where runs wait and nobody works them off, a supervisor is started.
     """
-    if not (home / DATABASE).exists():
+    if not has_history(home) or not may_write(home):
         return
     with open_database(home) as connection:
         # A supervisor knows more of how its run ended than that it is gone; it is given a moment to write it.
@@ -48,9 +47,11 @@ def interrupt_dead_runs(connection: sqlite3.Connection, home: Path) -> None:
     for run_id, process in store.processes(connection):
         if not process.alive:
             folder = run_folder(run_id, home)
+            clear_up(folder)
+            record = ended_meanwhile(folder)
+            if record and store.restore(connection, run_id, record):
+                continue
             status, message = describe_death(folder)
-            with suppress(OSError):
-                (folder / MEETING_FILE).unlink(missing_ok=True)
             # Guarded by the process: the row may have been handed from the supervisor to the run in the meantime.
             store.transition(connection, run_id, status, {"message": message}, process=process)
 
@@ -62,9 +63,9 @@ def _has_dead_runs(connection: sqlite3.Connection) -> bool:
 def list_runs(home: Path) -> list[Run]:
     """Return all runs, the newest first."""
     reconcile(home)
-    if not (home / DATABASE).exists():
+    if not has_history(home):
         return []
-    with open_database(home) as connection:
+    with read_database(home) as connection:
         return store.fetch_all(connection, home)
 
 
@@ -87,8 +88,8 @@ def find_run(run_id: str, home: Path) -> Run:
     """
     check_run_id(run_id)
     run = None
-    if (home / DATABASE).exists():
-        with open_database(home) as connection:
+    if has_history(home):
+        with read_database(home) as connection:
             run = store.fetch(connection, run_id, home)
     if run is None:
         raise _unknown(run_id)
@@ -142,7 +143,7 @@ def rename_run(run_id: str, home: Path, name: str) -> Run:
     if not text:
         raise InputError("A run's `name` cannot be empty.", field="name")
     with open_database(home) as connection:
-        connection.execute("UPDATE runs SET name = ? WHERE run_id = ?", (text, run_id))
+        store.rename(connection, run_id, text)
     return find_run(run_id, home)
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.runs.process import ProcessId, this_process
+from workbench.settings import prepare_home
 
 LOCK_FILE = "supervisor.lock"
 _LOCKED_BYTE = 1 << 20  # beyond the text: Windows lets nobody read a locked byte
@@ -33,6 +37,7 @@ class SupervisorLock:
         Raises:
             OSError: If the file cannot be written.
         """
+        prepare_home(self._path.parent)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         if not _lock(descriptor):
             os.close(descriptor)
@@ -60,6 +65,18 @@ class SupervisorLock:
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         os.write(self._descriptor, data)
         os.ftruncate(self._descriptor, len(data))
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Run a block while nobody else who names the same lock file runs one."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while not _lock(descriptor):
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def supervisor_of(home: Path) -> ProcessId | None:

@@ -19,6 +19,7 @@ from workbench.runs.states import ACTIVE, Status
 
 RUNS_FOLDER = "runs"
 RECIPE_FILE = "recipe.json"
+RECORD_FILE = "run.json"
 LOG_FILE = "log.txt"
 METRICS_FILE = "metrics.jsonl"
 WATCH_FILE = "evaluations/watch.jsonl"

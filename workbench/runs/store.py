@@ -10,6 +10,7 @@ from typing import Any
 
 from workbench.runs.database import now, transaction
 from workbench.runs.process import ProcessId
+from workbench.runs.record import keep_record
 from workbench.runs.run import JSON_COLUMNS, Run
 from workbench.runs.states import ACTIVE, WITH_PROCESS, Status, may_become
 
@@ -41,6 +42,7 @@ def insert(
         "VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
         (run_id, kind, name, base, data, now(), int(held), parent),
     )
+    keep_record(connection, run_id)
 
 
 def fetch(connection: sqlite3.Connection, run_id: str, home: Path) -> Run | None:
@@ -86,7 +88,15 @@ def transition(
         parameters += [process.pid, process.started]
     assignments = ", ".join(f"{name} = ?" for name in columns)
     changed = connection.execute(f"UPDATE runs SET {assignments} WHERE {' AND '.join(conditions)}", parameters)
+    if changed.rowcount == 1:
+        keep_record(connection, run_id)
     return changed.rowcount == 1
+
+
+def rename(connection: sqlite3.Connection, run_id: str, name: str) -> None:
+    """Give a run another name."""
+    connection.execute("UPDATE runs SET name = ? WHERE run_id = ?", (name, run_id))
+    keep_record(connection, run_id)
 
 
 def update(connection: sqlite3.Connection, run_id: str, values: Mapping[str, Any]) -> bool:
@@ -101,6 +111,24 @@ def update(connection: sqlite3.Connection, run_id: str, values: Mapping[str, Any
     changed = connection.execute(
         f"UPDATE runs SET {assignments} WHERE run_id = ? AND status IN ({_marks(allowed)})",
         (*_encode(values).values(), run_id, *allowed),
+    )
+    if changed.rowcount == 1 and "pid" in values:
+        keep_record(connection, run_id)  # whoever rebuilds the history must know whether the run still goes on
+    return changed.rowcount == 1
+
+
+def restore(connection: sqlite3.Connection, run_id: str, record: Mapping[str, Any]) -> bool:
+    """Set a run that should have a process to what its record says, whose columns are those of the table.
+
+    Returns:
+        Whether the run was still thought to have one.
+    """
+    columns = {row["name"] for row in connection.execute("PRAGMA table_info(runs)")} - {"seq", "run_id"}
+    values = {name: value for name, value in record.items() if name in columns}
+    assignments = ", ".join(f"{name} = ?" for name in values)
+    allowed = tuple(WITH_PROCESS)
+    changed = connection.execute(
+        f"UPDATE runs SET {assignments} WHERE run_id = ? AND status IN ({_marks(allowed)})", (*values.values(), run_id, *allowed)
     )
     return changed.rowcount == 1
 
@@ -171,6 +199,7 @@ def set_corrections(connection: sqlite3.Connection, run_id: str, marks: Mapping[
                     "ON CONFLICT (run_id, row) DO UPDATE SET action = excluded.action, value = excluded.value",
                     (run_id, row, *mark),
                 )
+    keep_record(connection, run_id)
 
 
 def fetch_corrections(connection: sqlite3.Connection, run_id: str) -> list[tuple[int, str, str | None]]:

@@ -15,6 +15,11 @@ from workbench.runs.database import open_database
 from workbench.runs.history import clean_name, find_run, get_run, resolve_model
 from workbench.runs.run import RECIPE_FILE, Run, create_run_id, is_run_id, run_folder
 from workbench.runs.spawn import ensure_supervisor
+from workbench.settings import prepare_home
+from workbench.training.token_cache import TOKENS_FOLDER
+
+BYTES_PER_WEIGHT = 4
+"""Models are saved in fp32."""
 
 
 def submit(recipe: Recipe, home: Path, start: bool = True, parent: str | None = None) -> Run:
@@ -31,9 +36,10 @@ def submit(recipe: Recipe, home: Path, start: bool = True, parent: str | None = 
 
     Raises:
         InputError: If the base, the layers, the data, the loss or a setting cannot be used.
-        RunError: If the home cannot be written to.
+        RunError: If the home cannot be written to, or its disk has too little space for the model.
     """
-    home = home.resolve()
+    home = prepare_home(home.resolve())
+    check_space(describe_start(recipe.base, home), home)
     try:
         settled, name = settle(recipe, home)
         run_id = _write(settled, name, home, held=not start, parent=parent)
@@ -116,19 +122,36 @@ def _short(base: str) -> str:
 
 def _write(recipe: Recipe, name: str, home: Path, held: bool, parent: str | None) -> str:
     """Write the folder, then the row, so that whoever sees the row finds the recipe."""
-    while True:
-        run_id = create_run_id()
-        folder = run_folder(run_id, home)
+    # Opened before: a blank history takes every folder that is there for a run of which the row was lost.
+    with open_database(home) as connection:
+        while True:
+            run_id = create_run_id()
+            folder = run_folder(run_id, home)
+            try:
+                folder.mkdir(parents=True)
+                break
+            except FileExistsError:
+                continue
         try:
-            folder.mkdir(parents=True)
-            break
-        except FileExistsError:
-            continue
-    try:
-        (folder / RECIPE_FILE).write_text(recipe.to_json(), encoding="utf-8")
-        with open_database(home) as connection:
+            (folder / RECIPE_FILE).write_text(recipe.to_json(), encoding="utf-8")
             store.insert(connection, run_id, name, recipe.base, recipe.data, held=held, parent=parent)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     return run_id
+
+
+def check_space(info: EncoderInfo, home: Path) -> None:
+    """Refuse a run that the disk has no room for: its model is there twice while a better one replaces it.
+
+    Raises:
+        RunError: If less is free than twice the model's size.
+    """
+    needed = 2 * BYTES_PER_WEIGHT * info.num_parameters
+    free = shutil.disk_usage(home).free
+    if free < needed:
+        raise RunError(
+            f"The disk of `{home}` has {free:,} bytes free, and the run needs {needed:,}, twice the size of its model; free some space: "
+            f"`{home / TOKENS_FOLDER}` may be deleted whole, and old runs with `runs delete`.",
+            field="base",
+        )

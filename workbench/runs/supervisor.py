@@ -23,7 +23,7 @@ from workbench.errors import WorkbenchError
 from workbench.recipe import TrainingConfig
 from workbench.runs import store
 from workbench.runs.database import connect, patiently
-from workbench.runs.ending import STOPPED_BY_FORCE, count_memory_kills, describe_end
+from workbench.runs.ending import STOPPED_BY_FORCE, clear_up, count_memory_kills, describe_end
 from workbench.runs.history import interrupt_dead_runs
 from workbench.runs.lock import SupervisorLock
 from workbench.runs.process import ProcessId, identify, module_command, say, start_process, terminate_tree, this_process
@@ -113,6 +113,7 @@ def _carry_out(connection: sqlite3.Connection, run: Run, home: Path, start: Star
     kills = count_memory_kills()
     killed_for_memory = None if kills is None or kills_before is None else kills > kills_before
     requested, _ = patiently(lambda: store.stop_state(connection, run.run_id), say)
+    clear_up(run.folder)
     status, end = describe_end(popen.wait(), forced and requested is not None, killed_for_memory, run.folder)
     # Does nothing where the run itself has written how it ended.
     patiently(lambda: store.transition(connection, run.run_id, status, {"message": end}), say)
