@@ -85,7 +85,7 @@ def test_a_folder_that_holds_other_things_keeps_its_permissions_and_is_named(hom
     (home / "thesis.tex").touch()
     prepare_home(home)
     assert mode(home) == 0o755
-    assert any("other users of this machine" in problem for problem in examine(home)["problems"])
+    assert any("Other users of this machine" in problem for problem in examine(home)["problems"])
 
 
 def test_a_user_without_an_account_is_told_to_name_a_home(monkeypatch):
@@ -97,7 +97,7 @@ def test_a_user_without_an_account_is_told_to_name_a_home(monkeypatch):
 
 def test_what_a_command_writes_is_for_its_owner_alone(home, tmp_path):
     data = tmp_path / "pairs.csv"
-    data.write_text("sentence1,sentence2,score\n" + "".join(f"a {n},b {n},{n % 5}\n" for n in range(30)))
+    data.write_text("sentence1,sentence2,score\n" + "".join(f"a {n},b {n},{n % 6}\n" for n in range(30)))
     done = run("train", data, "--base", "nowhere", "--home", home)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert all(mode(path) & 0o077 == 0 for path in [home, *home.rglob("*")])
@@ -106,7 +106,7 @@ def test_what_a_command_writes_is_for_its_owner_alone(home, tmp_path):
 @as_root
 def test_a_stranger_works_with_home_and_is_told_where_one_is_closed(shared):
     mine, theirs, readable, data = (shared / name for name in ("mine", "theirs", "readable", "pairs.csv"))
-    data.write_text("sentence1,sentence2,score\n" + "".join(f"a {n},b {n},{n % 5}\n" for n in range(30)))
+    data.write_text("sentence1,sentence2,score\n" + "".join(f"a {n},b {n},{n % 6}\n" for n in range(30)))
     data.chmod(0o644)
     for home in (mine, readable):
         with open_database(home) as connection:

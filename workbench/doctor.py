@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from workbench.settings import is_open_to_others, is_ours
+from workbench.errors import InputError
+from workbench.settings import check_readable, is_open_to_others, is_ours
 
 PACKAGES = (
     "torch",
@@ -47,6 +48,12 @@ def examine(home: Path) -> dict[str, Any]:
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         problems.append(f"Python {versions['python']} is not among the versions the workbench is written for (3.11 to 3.13).")
     facts = _home(home)
+    try:
+        check_readable(home)
+        place = home
+    except InputError as error:
+        problems.append(error.message)
+        place = Path(os.devnull)  # what comes with the workbench is there all the same
     if facts["shared"]:
         problems.append(
             f"Other users of this machine may look into the home `{home}`, which also holds other things and is therefore left as it "
@@ -60,8 +67,8 @@ def examine(home: Path) -> dict[str, Any]:
         "versions": versions,
         "devices": _devices() if versions["torch"] != "missing" else [],
         "home": facts,
-        "tokens": _tokens(home),
-        "bases": _bases(home),
+        "tokens": _tokens(place),
+        "bases": _bases(place),
         "problems": problems,
     }
 

@@ -50,11 +50,14 @@ def rebuild(connection: sqlite3.Connection, home: Path) -> int:
         folders = sorted(folder for folder in (home / RUNS_FOLDER).iterdir() if is_run_id(folder.name) and folder.is_dir())
     except OSError:
         return 0
-    columns = {row["name"] for row in connection.execute("PRAGMA table_info(runs)")}
+    rows = []
     for folder in folders:
         record = read_record(folder)
-        marks = record.pop("corrections", None) or []
-        values = {name: value for name, value in (record or _guess(folder)).items() if name in columns - _NOT_KEPT}
+        rows.append((folder, record.pop("corrections", None) or [], record or _guess(folder)))
+    columns = {row["name"] for row in connection.execute("PRAGMA table_info(runs)")}
+    # In the order in which they were queued: the ids of one second sort by chance.
+    for folder, marks, row in sorted(rows, key=lambda entry: str(entry[2].get("created"))):
+        values = {name: value for name, value in row.items() if name in columns - _NOT_KEPT}
         marked = ", ".join("?" for _ in values)
         connection.execute(f"INSERT OR IGNORE INTO runs ({', '.join(values)}) VALUES ({marked})", tuple(values.values()))
         connection.executemany(
