@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -59,11 +60,11 @@ def run_as_stranger(*commands: list[str]) -> list[tuple[int, str]]:
 
 
 @pytest.fixture
-def shared(tmp_path):
-    """A folder that every user of the machine reaches."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    return tmp_path
+def shared():
+    """A folder that every user of the machine reaches, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="workbench-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def test_a_new_home_is_for_its_owner_alone(home):
