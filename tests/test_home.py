@@ -126,8 +126,8 @@ def test_a_stranger_works_with_home_and_is_told_where_one_is_closed(shared):
     assert [code for code, _ in own] == [0, 2, 0, 0, 2]
     assert [code for code, _ in read[:4]] == [0, 0, 0, 0] and "one" in read[0][1] and '"queued"' in read[1][1]
     for code, said in read[4:]:
-        assert code in {1, 2} and "belongs to user" in said and "--home DIR" in said, said
+        assert code in {1, 2} and "belongs to user" in said and "`--home`" in said, said
     assert "cannot be written to" in read[3][1]
     assert [code for code, _ in closed[2:4]] == [0, 0]
     for code, said in (*closed[:2], *closed[4:]):
-        assert code in {1, 2} and "--home DIR" in said, said
+        assert code in {1, 2} and "`--home`" in said, said

@@ -108,6 +108,13 @@ class _Home(argparse.Action):
         namespace.home_folder = home_folder(values)
 
 
+def _usual_home() -> Path | None:
+    try:
+        return home_folder()
+    except InputError:  # said by the command, unless it names one
+        return None
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     common = _Parser(add_help=False)
@@ -115,7 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--home", metavar="DIR", action=_Home, help="where data sets, runs and models live ($WORKBENCH_HOME, else ~/.workbench)"
     )
     common.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")
-    common.set_defaults(home_folder=None)
+    common.set_defaults(home_folder=_usual_home())
 
     parser = _Parser(prog="python -m workbench", description="Fine-tune sentence-embedding models.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
@@ -430,9 +437,10 @@ def _follow(run_id: str, home: Path) -> Run:
             bar.reset(total=run["total_steps"])
         bar.n = run["step"] or 0
         for point in live["points"]:
-            if point["type"] == "evaluation":
+            if point.get("type") == "evaluation":
+                value = "none" if point.get("value") is None else f"{point['value']:.4f}"
                 bar.write(
-                    f"step {point['step']}: {point['primary_metric']} {point['value']:.4f} on the validation part", file=sys.stderr
+                    f"step {point['step']}: {point.get('primary_metric', 'value')} {value} on the validation part", file=sys.stderr
                 )
             elif point.get("loss") is not None:
                 bar.set_postfix(loss=f"{point['loss']:.4f}", refresh=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from workbench.errors import InputError
 
 PRIVATE_UMASK = 0o077
-REMEDY = "change its owner or permissions, or choose another with `--home DIR` or WORKBENCH_HOME"
+REMEDY = "change its owner or permissions, or choose another with `--home` (or WORKBENCH_HOME)"
 _HOME_NAMES = frozenset(
     {
         "workbench",

@@ -264,3 +264,12 @@ def test_metrics_as_records(run):
     assert primary[1:3] == [run.verdict["before"], run.verdict["after"]]
     assert primary[4:] == run.verdict["interval"]
     assert primary[3] == pytest.approx(run.verdict["difference"])
+
+
+@pytest.mark.parametrize("half", ['{"row": 3, "tun', "[" * 100_000, "7", '{"row": 3}'])
+def test_a_half_written_test_row_is_said_in_words(half, run, home):
+    run_id = run if isinstance(run, str) else run.run_id
+    path = home / "runs" / run_id / "evaluations" / "test_rows.jsonl"
+    path.write_text(path.read_text() + half)
+    with pytest.raises(RunError, match=r"Line \d+ of the test rows of run .* is not whole"):
+        read_errors(run_id, home)

@@ -186,3 +186,13 @@ def test_the_time_left_follows_from_steps_and_seconds(home, add_run, connection)
 
 def test_a_missing_file_has_no_points(tmp_path):
     assert read_points(tmp_path / METRICS_FILE, "77") == ([], "0")
+
+
+def test_lines_that_were_cut_and_went_on_are_left_out(home, metrics):
+    path = home / "cut.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    deep = "[" * 100_000
+    path.write_text(
+        f'{{"type": "evaluation", "step": 1, "value": "0.5"}}\n{{"typ\n{deep}\n7\n{{"type": "train", "loss": 2}}\n{{"type": "train", "step": 2}}\n'
+    )
+    assert [point["step"] for point in read_points(path)[0]] == [2]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.errors import RunError
 from workbench.recipe import KINDS
 from workbench.runs.run import Run
 
@@ -40,7 +41,21 @@ def read_test_rows(folder: Path) -> list[dict[str, Any]]:
     """
     # A text may hold other characters that end a line to Python, but not to JSON Lines.
     lines = (folder / TEST_ROWS).read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines if line]
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict) or not isinstance(row.get("tuned"), dict) or not isinstance(row.get("row"), int):
+            raise RunError(
+                f"Line {number} of the test rows of run {folder.name} is not whole (`{TEST_ROWS}`: the disk was full, or the power was "
+                "cut); train again to see its errors."
+            )
+        rows.append(row)
+    return rows
 
 
 def read_test_part(folder: Path) -> TestPart:

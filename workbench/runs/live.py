@@ -203,9 +203,13 @@ def _size(path: Path) -> int:
 def _parse(line: bytes) -> Point | None:
     try:
         value = json.loads(line, parse_constant=lambda name: None)
-    except ValueError:  # a line that a power cut left behind
+    except (ValueError, RecursionError):  # a line that a power cut left behind
         return None
-    return value if isinstance(value, dict) else None
+    # A line that was cut and went on with the next one may be JSON and still lack what every point has.
+    whole = isinstance(value, dict) and isinstance(value.get("step"), int | float)
+    if whole and value.get("type") == "evaluation":
+        whole = isinstance(value.get("primary_metric", ""), str) and isinstance(value.get("value"), int | float | None)
+    return value if whole else None
 
 
 def _by_type(points: Iterable[Point]) -> tuple[list[Point], list[Point]]:

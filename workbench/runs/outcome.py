@@ -56,5 +56,5 @@ def _link(run_id: str, run: Run | None) -> dict[str, Any]:
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
