@@ -64,3 +64,17 @@ class ModelError(InputError):
 
 class RunError(WorkbenchError):
     """A run failed on its own, or its state does not allow what was asked."""
+
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+"""In what torch says of a GPU, of the machine, and what CUDA's libraries say (CUBLAS_STATUS_ALLOC_FAILED and the like)."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that the memory did not suffice, of the machine or of a GPU."""
+    # By name and words: torch is not imported everywhere, and its libraries raise plain RuntimeErrors.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(words in str(error) for words in _OUT_OF_MEMORY)
+    )

@@ -270,6 +270,38 @@ def test_more_devices_than_the_run_can_see(monkeypatch: pytest.MonkeyPatch) -> N
         run_module.choose_device(TrainingConfig(devices=3))
 
 
+def test_the_clock_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is still under way when a pause begins belongs to the time before it."""
+    clock = [0.0]
+    monkeypatch.setattr(run_module.time, "perf_counter", lambda: clock[0])
+    pending = [0.0]
+
+    def wait_for(device: torch.device) -> None:
+        clock[0] += pending[0]
+        pending[0] = 0.0
+
+    monkeypatch.setattr(run_module, "wait_for", wait_for)
+    watch = run_module._Stopwatch(torch.device("cuda"))
+    pending[0] = 3.0
+    with watch.paused():
+        pending[0] = 10.0
+    assert watch.seconds == 3.0
+    pending[0] = 2.0
+    assert watch.seconds == 3.0, "to read it in a step waits for nothing"
+    assert watch.stop() == 5.0
+
+
+def test_too_little_memory_is_named_by_what_was_done(
+    tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(*given: Any, **named: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(SentenceTransformer, "encode", out_of_memory)
+    with pytest.raises(RunError, match=r"while a model on \d+ rows that it does not train on was measured; shorten"):
+        run_training(recipe(tiny_bert), make_parts("scored_pairs", sentences), home, tmp_path, Recorder())  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("number", ["nan", "inf"])  # what fp16 makes of too large a number
 def test_a_loss_that_is_no_number_ends_the_run_in_words(
     number: str, tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path

@@ -1,4 +1,4 @@
-"""How float32 matrices are multiplied: by which library on the CPU, with which rounding on a GPU."""
+"""How float32 matrices are multiplied: by which library on the CPU, with which rounding on a GPU; and when a GPU is done."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from torch import Tensor
 
 _SIZE = 256
 _TOLERANCE = 1e-5
+
+
+def wait_for(device: torch.device) -> None:
+    """Return once a GPU has done what it was given; a CPU always has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 @contextmanager

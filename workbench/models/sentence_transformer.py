@@ -208,12 +208,13 @@ class SentenceTransformer(nn.Sequential):
 
         Args:
             a: (n, width), or (width,) for one.
-            b: (m, width), or (width,) for one.
+            b: (m, width), or (width,) for one; may be on another device.
 
         Returns:
-            (n, m) by the model's `similarity_fn_name`; distances are negated, so that higher is closer.
+            (n, m), where a is, by the model's `similarity_fn_name`; distances are negated, so that higher is closer.
         """
         left, right = (torch.atleast_2d(torch.as_tensor(x)).float() for x in (a, b))
+        right = right.to(left.device)
         match self.similarity_fn_name:
             case "cosine":
                 return functional.normalize(left, dim=-1) @ functional.normalize(right, dim=-1).T

@@ -24,9 +24,11 @@ from workbench.evaluation import ENCODE_BATCH, Evaluation, Evaluator, Verdict, b
 from workbench.evaluation.verdict import not_judged
 from workbench.losses import build_loss
 from workbench.models import SentenceTransformer, build_network
+from workbench.models.attention_gpu import leave_cudnn_out
 from workbench.models.bases import SCRATCH
-from workbench.models.numerics import fast_float32
+from workbench.models.numerics import fast_float32, wait_for
 from workbench.recipe import KINDS, Recipe, TrainingConfig
+from workbench.training import memory
 from workbench.training.batch import Collate
 from workbench.training.distributed import Peers, meet
 from workbench.training.embedding import Padding
@@ -86,22 +88,38 @@ class TrainingResult:
 
 
 class _Stopwatch:
-    """Runs from its making on, except while paused."""
+    """Runs from its making on, except while paused.
 
-    def __init__(self) -> None:
+    A GPU works off what it was given long after it was given: before a pause and before the last reading it is waited for, or a step
+    would be counted to the evaluation behind it.
+
+    Args:
+        device: Where the work is done.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._start = time.perf_counter()
         self._paused = 0.0
 
     @property
     def seconds(self) -> float:
+        """So far, by what the device was given."""
         return time.perf_counter() - self._start - self._paused
+
+    def stop(self) -> float:
+        """Wait for the device and return the seconds."""
+        wait_for(self._device)
+        return self.seconds
 
     @contextmanager
     def paused(self) -> Iterator[None]:
+        wait_for(self._device)
         start = time.perf_counter()
         try:
             yield
         finally:
+            wait_for(self._device)
             self._paused += time.perf_counter() - start
 
 
@@ -127,6 +145,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     assert recipe.architecture is not None and recipe.loss is not None, "a recipe is settled before it runs"
     config = recipe.training
     device = choose_device(config)
+    leave_cudnn_out()
     peers = meet(device, config.devices)
     set_seed(config.seed)
     transformers.utils.logging.disable_progress_bar()
@@ -144,7 +163,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         for part in (compared, parts.test)
     )
 
-    watch = _Stopwatch()
+    watch = _Stopwatch(device)
     tokens = peers.find(lambda: Tokens(model, columns, TokenCache(home)))
     if tokens.cached:
         listener.on_message("An earlier run tokenised the same texts with the same tokenizer; its word pieces were taken.")
@@ -162,7 +181,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     outcome = Outcome(parts, recipe.base, output_dir / "evaluations", _evaluate)
     with watch.paused():
         if peers.leads:
-            outcome.measure_base(base)
+            outcome.measure_base(base)  # by `_evaluate`, which explains a want of memory
         before = None if test is None else _evaluate(base, test)
         baseline = None if validation is None else _evaluate(base, validation)
     if peers.leads:
@@ -211,7 +230,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     if not peers.leads:
         set_seed(config.seed + peers.rank)  # dropout must not hit every share alike
     _train(trainer, peers, config)
-    steps, seconds = int(trainer.state.global_step), watch.seconds
+    steps, seconds = int(trainer.state.global_step), watch.stop()
     positions, padded = peers.sum(network.padding.positions, network.padding.padded)
     peers.part()
     if not peers.leads:
@@ -248,17 +267,11 @@ def _train(trainer: SentenceTrainer, peers: Peers, config: TrainingConfig) -> No
     """Run the loop.
 
     Raises:
-        RunError: If the GPU's memory does not suffice, or another process of the run is gone.
+        RunError: If the memory does not suffice, or another process of the run is gone.
     """
     try:
-        with fast_float32(trainer.args.device):
+        with fast_float32(trainer.args.device), memory.training(config, trainer.args.device):
             trainer.train()
-    except torch.cuda.OutOfMemoryError:
-        raise RunError(
-            f"The GPU ran out of memory with batches of {config.batch_size} rows; set `micro_batch_size` to "
-            f"{max(1, (config.micro_batch_size or config.batch_size) // 2)}, which changes nothing but the memory needed.",
-            field="micro_batch_size",
-        ) from None
     except RuntimeError as error:
         lost = peers.explain(error)
         if lost is None:
@@ -332,7 +345,9 @@ class _Progress(TrainerCallback):
             return
         self._last_evaluated = step
         self._network.settle()
-        measured = self._insight.measure(lambda texts: self._network.model.encode(texts, batch_size=ENCODE_BATCH), step)
+        model = self._network.model
+        with memory.measuring("the model in the middle of its training", model.device):
+            measured = self._insight.measure(lambda texts: model.encode(texts, batch_size=ENCODE_BATCH), step)
         if measured is None:
             return
         result, further = measured
@@ -461,7 +476,8 @@ def _columns(kind: str, part: Any) -> tuple[list[list[str]], NDArray[Any] | None
 
 
 def _evaluate(model: SentenceTransformer, evaluator: Evaluator) -> Evaluation:
-    return evaluator(lambda texts: model.encode(texts, batch_size=ENCODE_BATCH))
+    with memory.measuring(f"a model on {evaluator.rows:,} rows that it does not train on", model.device):
+        return evaluator(lambda texts: model.encode(texts, batch_size=ENCODE_BATCH))
 
 
 def _judge(parts: Parts, metric: str, before: Evaluation | None, after: Evaluation | None) -> Verdict:

@@ -81,6 +81,8 @@ class SentenceTrainer(Trainer):
         precision: In which numbers; `args` say the same of the encoder.
         ahead: Whether the next batch is made in a thread while the device computes; None for wherever that is not the CPU, which
             has nothing to gain.
+        rehearse: Whether the batch that needs most memory goes forward and backward once before the first step, so that too little of
+            it shows at once and not in the middle; None for on a GPU only, where it is scarce. The steps are the same either way.
         **kwargs: Trainer's own arguments.
     """
 
@@ -91,6 +93,7 @@ class SentenceTrainer(Trainer):
         collate: Collate,
         precision: Precision,
         ahead: bool | None = None,
+        rehearse: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(model=network, train_dataset=range(collate.rows), **kwargs)
@@ -99,6 +102,7 @@ class SentenceTrainer(Trainer):
         self._collate = collate
         self._precision = precision
         self._ahead = self.args.device.type != "cpu" if ahead is None else ahead
+        self._rehearses = self.args.device.type == "cuda" if rehearse is None else rehearse
         self._thread: ThreadPoolExecutor | None = None
         self.rows_seen = 0
 
@@ -142,8 +146,24 @@ class SentenceTrainer(Trainer):
         """Run forward and backward of one batch and return the loss."""
         model.train()
         batch = inputs.result() if isinstance(inputs, Future) else inputs
+        if self._rehearses:
+            self._rehearses = False
+            self._rehearse(model)
         self.rows_seen += batch.rows
+        return self._forward_and_backward(model, batch)
+
+    def _forward_and_backward(self, model: nn.Module, batch: Batch) -> Tensor:
         with tf32(self._precision.tf32):
             value: Tensor = model(batch)
             self.accelerator.backward(value)
         return value.detach()
+
+    def _rehearse(self, model: nn.Module) -> None:
+        """Pass the heaviest batch forward and backward, and leave everything as it was."""
+        device, counted = self.args.device, self._network.padding
+        self._network.padding = Padding()
+        batch = self._make_now(self._batches.heaviest(padded=not self._network.model.encoder.packs))
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            self._forward_and_backward(model, batch)
+        model.zero_grad()
+        self._network.padding = counted
