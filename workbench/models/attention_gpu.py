@@ -26,8 +26,8 @@ _TRIAL_LENGTHS = [1, 3, 3, 17, 40]
 _TRIAL_HEADS = 2
 _TRIAL_WINDOW = 5
 _TRIAL_DROPOUT = 0.1
-_TRIAL_TOLERANCE = {torch.bfloat16: 0.02, torch.float16: 0.02, torch.float32: 0.003}
-"""Relative. In half precision the two ways round in different places; in float32 some kernels multiply in TF32."""
+_TRIAL_TOLERANCE = {torch.bfloat16: 0.02, torch.float16: 0.02, torch.float32: 1e-4}
+"""Relative. In half precision the two ways round in different places; float32 that was rounded to TF32 would be off by 1e-3."""
 _TRIAL_SHARES = (0.06, 0.14)
 """Between which the share of dropped weights lies in a trial: four standard deviations around 0.1 of the thousand weights that a window leaves."""
 _ALIGNED = 8
