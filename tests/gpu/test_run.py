@@ -56,7 +56,9 @@ def test_losses_are_those_of_the_cpu(
 ) -> None:
     wanted = losses(without_dropout, sentences, home, tmp_path / "cpu", "cpu")
     found = losses(without_dropout, sentences, home, tmp_path / "there", device.type)
-    assert found == pytest.approx(wanted[-len(found) :], abs=1e-4)
+    steps = len(wanted) // len(found)  # on a GPU the loss is fetched now and then, the mean since the last time
+    wanted = np.reshape(wanted, (len(found), steps)).mean(axis=1).tolist()
+    assert found == pytest.approx(wanted, abs=1e-4)
     half = losses(without_dropout, sentences, home, tmp_path / "half", device.type, precision="bf16")
     assert half == pytest.approx(found, abs=2e-2)
 

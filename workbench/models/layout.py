@@ -181,10 +181,10 @@ class PackedLayout(Layout):
 
     def first(self, x: Tensor) -> Tensor:  # noqa: D102
         skipped = self._length - self.counts()
-        return x[self._start + torch.where(skipped < self._length, skipped, 0)]
+        return x.index_select(0, self._start + torch.where(skipped < self._length, skipped, 0))
 
     def last(self, x: Tensor) -> Tensor:  # noqa: D102
-        picked = x[self._start + self._length - 1]
+        picked = x.index_select(0, self._start + self._length - 1)
         return torch.where(self.counts().unsqueeze(-1) > 0, picked, torch.zeros_like(picked))
 
 

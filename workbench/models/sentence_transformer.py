@@ -166,7 +166,8 @@ class SentenceTransformer(nn.Sequential):
         token_ids = self.tokenize([prefix + text for text in distinct])
         order = sorted(range(len(token_ids)), key=lambda index: len(token_ids[index]))
         width = self.get_sentence_embedding_dimension()
-        vectors = torch.zeros(len(token_ids), width if truncate_dim is None else min(width, truncate_dim), device=self.device)
+        width = width if truncate_dim is None else min(width, truncate_dim)
+        parts = [torch.zeros(0, width, device=self.device)]
         starts = range(0, len(order), batch_size)
         was_training = self.training
         self.eval()
@@ -176,12 +177,16 @@ class SentenceTransformer(nn.Sequential):
                     chosen = order[start : start + batch_size]
                     features = self.encoder.collate([token_ids[index] for index in chosen], self.device)
                     features["prompt_length"] = self._prompt_length(prefix)
-                    output = self.forward(features)["sentence_embedding"].float()[:, : vectors.shape[1]]
-                    vectors[chosen] = functional.normalize(output, dim=-1) if normalize_embeddings else output
+                    output = self.forward(features)["sentence_embedding"].float()[:, :width]
+                    parts.append(functional.normalize(output, dim=-1) if normalize_embeddings else output)
         finally:
             self.train(was_training)
-        position = {text: index for index, text in enumerate(distinct)}
-        vectors = vectors[[position[text] for text in rows]].clone() if rows else vectors
+        # Picked once: to copy row numbers to a GPU is to wait for it.
+        texts_in_order = list(distinct)
+        position = {texts_in_order[index]: place for place, index in enumerate(order)}
+        vectors = torch.cat(parts).index_select(
+            0, torch.tensor([position[text] for text in rows], dtype=torch.long, device=self.device)
+        )
         result = vectors[0] if single else vectors
         return result if convert_to_tensor else result.cpu().numpy()
 

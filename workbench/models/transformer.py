@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForTextEncoding, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.errors import ModelError
@@ -102,6 +102,17 @@ class Transformer(Layer):
         self.max_positions = max_positions
         self.max_seq_length = max_seq_length
         self._packs: dict[str, bool] = {}
+
+    @property
+    def family(self) -> str:
+        """The `model_type` of its config.json."""
+        return str(self.auto_model.config.model_type)
+
+    def freeze_pooler(self) -> None:
+        """Take a BERT's own pooler out of the training: nobody looks at what it makes, so it has no gradient."""
+        pooler = getattr(self.auto_model, "pooler", None)
+        if isinstance(pooler, nn.Module):
+            pooler.requires_grad_(False)
 
     def get_word_embedding_dimension(self) -> int:
         """Return the width of a token vector."""

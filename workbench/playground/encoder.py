@@ -315,12 +315,14 @@ def encode_as_in_a_run(model: SentenceTransformer, texts: Sequence[str], say: Sa
         texts: In the order in which the run encoded them.
         say: Is told how many are done.
     """
-    from workbench.evaluation import ENCODE_BATCH
+    from workbench.evaluation import encode_batch
 
+    together = encode_batch(model.device.type)
     prefix = model.prompts.get(model.default_prompt_name or "", "")
     lengths = [len(ids) for ids in model.tokenize([prefix + text for text in texts])]
-    assert TEXTS_AT_ONCE % ENCODE_BATCH == 0, "a part ends where a batch does"
-    return encode_in_parts(model, texts, say, lengths=lengths, batch_size=ENCODE_BATCH)
+    at_once = max(TEXTS_AT_ONCE, together)
+    assert at_once % together == 0, "a part ends where a batch does"
+    return encode_in_parts(model, texts, say, at_once, lengths=lengths, batch_size=together)
 
 
 def encode_in_parts(

@@ -65,7 +65,8 @@ def embed(
             for start in range(0, len(share), sentences)
         ]
     vectors = peers.gather(torch.cat(parts), len(batch.token_ids))
-    return [vectors[column.to(vectors.device)] for column in batch.columns]
+    # Not by []: its way back sorts the rows first.
+    return [vectors.index_select(0, column.to(vectors.device)) for column in batch.columns]
 
 
 def _collate(model: SentenceTransformer, token_ids: Sequence[list[int]], padding: Padding | None) -> Features:

@@ -20,13 +20,14 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from workbench.data.texts import TextsOf, read_numbers
 from workbench.errors import ConfigError, RunError
-from workbench.evaluation import ENCODE_BATCH, Evaluation, Evaluator, Verdict, build_evaluator, compute_verdict
+from workbench.evaluation import Evaluation, Evaluator, Verdict, build_evaluator, compute_verdict, encode_batch
 from workbench.evaluation.verdict import not_judged
 from workbench.losses import build_loss
 from workbench.models import SentenceTransformer, build_network
 from workbench.models.attention_gpu import leave_cudnn_out
 from workbench.models.bases import SCRATCH
 from workbench.models.numerics import fast_float32, wait_for
+from workbench.models.transformer import PACKED_FAMILIES
 from workbench.recipe import KINDS, Recipe, TrainingConfig
 from workbench.training import memory
 from workbench.training.batch import Collate
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from workbench.data import Parts
 
 _CURVE_POINTS = 2000
+_STEPS_BETWEEN_WAITS = 10
 _COMPARED_ROWS = 10_000
 """Validation rows that are measured at every evaluation, a dozen times a run; a search over many more would outlast the training."""
 
@@ -209,6 +211,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         },
     )
 
+    model.encoder.freeze_pooler()
     network = TrainedNetwork(model, loss, peers, config.micro_batch_size, find_occurring_words(model, tokens, config.weight_decay))
     insight = Insight(parts.kind, validation, recipe.watch if peers.leads else (), output_dir / "evaluations")
     progress = _Progress(
@@ -219,7 +222,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         batches,
         collate,
         precision,
-        args=_arguments(config, device, precision, total, learning_rate, output_dir),
+        args=_arguments(config, device, precision, total, learning_rate, model.encoder.family, output_dir),
         callbacks=[progress],
     )
     trainer.remove_callback(transformers.PrinterCallback)
@@ -347,7 +350,7 @@ class _Progress(TrainerCallback):
         self._network.settle()
         model = self._network.model
         with memory.measuring("the model in the middle of its training", model.device):
-            measured = self._insight.measure(lambda texts: model.encode(texts, batch_size=ENCODE_BATCH), step)
+            measured = self._insight.measure(lambda texts: model.encode(texts, batch_size=encode_batch(model.device.type)), step)
         if measured is None:
             return
         result, further = measured
@@ -428,7 +431,13 @@ def choose_device(config: TrainingConfig) -> torch.device:
 
 
 def _arguments(
-    config: TrainingConfig, device: torch.device, precision: Precision, total: int, learning_rate: float, output_dir: Path
+    config: TrainingConfig,
+    device: torch.device,
+    precision: Precision,
+    total: int,
+    learning_rate: float,
+    family: str,
+    output_dir: Path,
 ) -> TrainingArguments:
     arguments = TrainingArguments(
         output_dir=str(output_dir / "checkpoints"),
@@ -445,7 +454,8 @@ def _arguments(
         fp16=precision.name == "fp16",
         use_cpu=device.type == "cpu",
         logging_strategy="steps",
-        logging_steps=max(1, total // _CURVE_POINTS),
+        # To log is to fetch the loss, for which a GPU has to be waited for.
+        logging_steps=max(1 if device.type == "cpu" else min(_STEPS_BETWEEN_WAITS, total), total // _CURVE_POINTS),
         save_strategy="no",
         eval_strategy="no",
         report_to=[],
@@ -453,7 +463,9 @@ def _arguments(
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
-        ddp_find_unused_parameters=True,  # many encoders come with a pooler that nobody uses
+        # Of these families every weight has a gradient at every step, once the pooler is out of the way; to search costs each step.
+        ddp_find_unused_parameters=family not in PACKED_FAMILIES,
+        ddp_broadcast_buffers=False,  # nothing writes into them
     )
     # Several visible GPUs without torchrun would wrap the model in DataParallel.
     arguments._n_gpu = min(arguments.n_gpu, 1)
@@ -477,7 +489,7 @@ def _columns(kind: str, part: Any) -> tuple[list[list[str]], NDArray[Any] | None
 
 def _evaluate(model: SentenceTransformer, evaluator: Evaluator) -> Evaluation:
     with memory.measuring(f"a model on {evaluator.rows:,} rows that it does not train on", model.device):
-        return evaluator(lambda texts: model.encode(texts, batch_size=ENCODE_BATCH))
+        return evaluator(lambda texts: model.encode(texts, batch_size=encode_batch(model.device.type)))
 
 
 def _judge(parts: Parts, metric: str, before: Evaluation | None, after: Evaluation | None) -> Verdict:
