@@ -18,7 +18,7 @@ from workbench.models import SentenceTransformer
 from workbench.models.numerics import tf32
 from workbench.training.batch import Batch, Collate
 from workbench.training.distributed import Peers
-from workbench.training.embedding import Padding, embed
+from workbench.training.embedding import Padding, embed, prepare
 from workbench.training.occurring import OccurringWords
 from workbench.training.precision import Precision
 from workbench.training.sampler import ShuffledBatches
@@ -56,10 +56,16 @@ class TrainedNetwork(nn.Module):
         self._peers = peers
         self._micro_batch_size = micro_batch_size
 
+    def prepare(self, batch: Batch) -> Batch:
+        """Return a batch with as much done for its forward pass as can be done beforehand."""
+        return prepare(self.model, batch, self._sentences(batch), self._peers)
+
+    def _sentences(self, batch: Batch) -> int | None:
+        return None if self._micro_batch_size is None else self._micro_batch_size * len(batch.columns)
+
     def forward(self, batch: Batch) -> Tensor:
         """Return the loss of a batch."""
-        sentences = None if self._micro_batch_size is None else self._micro_batch_size * len(batch.columns)
-        columns = embed(self.model, batch, self.padding, sentences, self._peers)
+        columns = embed(self.model, batch, self.padding, self._sentences(batch), self._peers)
         # Cosines and logarithms of sums of exponentials want float32, whatever the encoder computed in.
         with torch.autocast(self.model.device.type, enabled=False):
             value: Tensor = self.loss([column.float() for column in columns], batch.labels)
@@ -131,7 +137,7 @@ class SentenceTrainer(Trainer):
         return self._make_now(rows) if self._thread is None else self._thread.submit(self._make_now, rows)
 
     def _make_now(self, rows: Sequence[int]) -> Batch:
-        return self._collate(rows).to(self.args.device)
+        return self._network.prepare(self._collate(rows).to(self.args.device))
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> None:
         """Leave the scaling of the loss to the loss."""
