@@ -68,22 +68,22 @@ def attend_in_one(
         The attended values, (tokens, heads, width).
     """
     kind = query.device.type
-    columns = [query.transpose(0, 1), key.transpose(0, 1), value.transpose(0, 1)]
+    q, k, v = query.transpose(0, 1), key.transpose(0, 1), value.transpose(0, 1)
     if torch.is_autocast_enabled(kind):
         # Some encoders turn queries and keys by float32 angles, which leaves them float32 under autocast.
         short = torch.get_autocast_dtype(kind)
-        columns = [column.to(short) if column.dtype == torch.float32 else column for column in columns]
+        q, k, v = (x.to(short) if x.dtype == torch.float32 else x for x in (q, k, v))
     if window is not None and window >= layout.longest:
         window = None
-    dtype = columns[0].dtype
+    dtype = q.dtype
     name = _KERNEL_OF.get(dtype)
     if (
         name is None
         or not dropout < 1.0
         or not _serves(name, query.device, dtype, query.shape[-1], dropout > 0, window is not None)
     ):
-        return _padded(*columns, layout, scale, dropout, window)
-    return _in_kernel(_KERNELS[name], *columns, layout.boundaries, layout.longest, scale, dropout, window)
+        return _padded(q, k, v, layout, scale, dropout, window)
+    return _in_kernel(_KERNELS[name], q, k, v, layout.boundaries, layout.longest, scale, dropout, window)
 
 
 def leave_cudnn_out() -> None:
@@ -126,8 +126,8 @@ def _in_kernel(
     """Return what `_padded` does, without padding."""
     width = query.shape[-1]
     missing = -width % _ALIGNED
-    columns = [functional.pad(x, (0, missing)) if missing else x.contiguous() for x in (query, key, value)]
-    attended = kernel(*columns, bounds, longest, scale, dropout, window)
+    q, k, v = (functional.pad(x, (0, missing)) if missing else x.contiguous() for x in (query, key, value))
+    attended = kernel(q, k, v, bounds, longest, scale, dropout, window)
     return attended[..., :width] if missing else attended
 
 

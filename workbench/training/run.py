@@ -38,6 +38,7 @@ from workbench.training.listener import Listener
 from workbench.training.occurring import find_occurring_words
 from workbench.training.outcome import Outcome
 from workbench.training.precision import Precision, choose_precision
+from workbench.training.remembered import RememberedTexts
 from workbench.training.sampler import ShuffledBatches
 from workbench.training.token_cache import TokenCache
 from workbench.training.tokens import Tokens
@@ -299,6 +300,7 @@ class _Progress(TrainerCallback):
         peers: Peers,
     ) -> None:
         self._network = network
+        self._encode = RememberedTexts(network.model)
         self._insight = insight
         self._folder = folder
         self._eval_steps = eval_steps
@@ -350,7 +352,7 @@ class _Progress(TrainerCallback):
         self._network.settle()
         model = self._network.model
         with memory.measuring("the model in the middle of its training", model.device):
-            measured = self._insight.measure(lambda texts: model.encode(texts, batch_size=encode_batch(model.device.type)), step)
+            measured = self._insight.measure(self._encode, step)
         if measured is None:
             return
         result, further = measured
