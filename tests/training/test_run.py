@@ -28,7 +28,7 @@ from workbench.recipe import (
 )
 from workbench.training import run as run_module
 from workbench.training import run_training
-from workbench.training.precision import choose_precision
+from workbench.training.precision import Precision, choose_precision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,6 +289,17 @@ def test_the_clock_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None
     pending[0] = 2.0
     assert watch.seconds == 3.0, "to read it in a step waits for nothing"
     assert watch.stop() == 5.0
+
+
+@pytest.mark.parametrize(
+    ("device", "total", "every"), [("cpu", 100, 1), ("cuda", 100, 10), ("cuda", 3, 3), ("cuda", 100_000, 50), ("cpu", 100_000, 50)]
+)
+def test_on_a_gpu_the_loss_is_fetched_now_and_then(device: str, total: int, every: int, tmp_path: Path) -> None:
+    settings = TrainingConfig(), torch.device(device), Precision("fp32", "as asked for"), total, 1e-4
+    arguments = run_module._arguments(*settings, "bert", tmp_path)
+    assert arguments.logging_steps == every
+    assert (arguments.ddp_find_unused_parameters, arguments.ddp_broadcast_buffers) == (False, False)
+    assert run_module._arguments(*settings, "mpnet", tmp_path).ddp_find_unused_parameters
 
 
 def test_too_little_memory_is_named_by_what_was_done(
