@@ -22,7 +22,7 @@ from workbench.errors import ConfigError
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "sample_data" / "support_pairs.csv"
 MAX_SEQ_LENGTH = 256
-SHAPES = ("minilm", "bert-base", "modernbert")
+SHAPES = ("minilm", "bert-base", "modernbert", "tiny")
 INSTALL = "pip install -r tests/requirements.txt"
 
 
@@ -111,6 +111,8 @@ def _random_model(shape: str) -> PreTrainedModel:
             return BertModel(BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536))
         case "bert-base":
             return BertModel(BertConfig())
+        case "tiny":
+            return BertModel(BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64))
         case _:
             ids = {"pad_token_id": 0, "cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}
             return ModernBertModel(ModernBertConfig(**ids))

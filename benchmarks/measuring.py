@@ -201,14 +201,15 @@ class TokenCount:
         return 1 - sum(self.lengths) / self.positions if self.positions else 0.0
 
 
-def matmul_flops_per_second(device: str, dtype: torch.dtype) -> float:
+def matmul_flops_per_second(device: str, dtype: torch.dtype, size: int | None = None) -> float:
     """Return the best speed of a large square matrix product on this machine: what the hardware gives at most.
 
     Args:
         device: `cpu` or `cuda`.
         dtype: Number format.
+        size: Rows and columns; None for what fills the device.
     """
-    size = 8192 if torch.device(device).type == "cuda" else 2048
+    size = size or (8192 if torch.device(device).type == "cuda" else 2048)
     generator = torch.Generator().manual_seed(0)
     left, right = (torch.randn(size, size, generator=generator).to(device, dtype) for _ in range(2))
     best = float("inf")

@@ -46,6 +46,7 @@ class Training:
         lengths: Tokens of each text computed.
         curve: Evaluations, the state before the first step among them.
         encode: The trained model's.
+        batches: Rows of each step.
     """
 
     seconds: float
@@ -57,6 +58,7 @@ class Training:
     lengths: list[int]
     curve: list[Point]
     encode: Encode
+    batches: list[int]
 
 
 @dataclass
@@ -71,6 +73,7 @@ class Plan:
         loss: Class name, the same on both sides.
         validation: Rows measured at each evaluation; None for none.
         at_step: Called before the first step with 0, and after each with its number.
+        stop: Asked after each step whether to end; nothing is saved then.
     """
 
     base: Path
@@ -80,6 +83,7 @@ class Plan:
     loss: str = "CoSENTLoss"
     validation: Dataset | None = None
     at_step: AtStep = field(default=lambda step: None)
+    stop: Callable[[], bool] = field(default=lambda: False)
 
 
 class _Steady:
@@ -124,6 +128,9 @@ class _Listener(SilentListener):
         self.steady.step(step, total_steps)
         self._plan.at_step(step)
 
+    def stop_requested(self) -> str | None:
+        return "none" if self._plan.stop() else None
+
     def on_evaluation(self, point: Mapping[str, Any]) -> None:
         self.curve.append(Point(point["step"], self._seconds, point["value"]))
 
@@ -149,6 +156,7 @@ def train_ours(plan: Plan, config: TrainingConfig) -> Training:
         lengths=lengths,
         curve=listener.curve,
         encode=lambda texts: SentenceTransformer(plan.work / "model", device=plan.device).encode(texts),
+        batches=batches,
     )
 
 
@@ -191,6 +199,7 @@ class _Callback(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.steady.step(state.global_step, state.max_steps)
         self._plan.at_step(state.global_step)
+        control.should_training_stop = control.should_training_stop or self._plan.stop()
         if self._eval_steps and (state.global_step % self._eval_steps == 0 or state.global_step == state.max_steps):
             seconds = self.watch.seconds
             with self.watch.paused():
@@ -252,6 +261,7 @@ def train_theirs(plan: Plan, settings: Mapping[str, Any], micro_batch_size: int 
         lengths=count.lengths,
         curve=callback.curve,
         encode=lambda texts: model.encode(texts, show_progress_bar=False),
+        batches=batches,
     )
 
 

@@ -54,7 +54,7 @@ def stage_seconds(home: Path) -> dict[str, float]:
     seconds = {}
     for stage, sign in STAGES.items():
         if sign is not None:
-            _wait_for(run, *sign)
+            wait_for(run, *sign)
         now = time.perf_counter()
         seconds[stage] = now - before
         before = now
@@ -63,7 +63,12 @@ def stage_seconds(home: Path) -> dict[str, float]:
     return seconds
 
 
-def _wait_for(run: Run, name: str, words: str) -> None:
+def wait_for(run: Run, name: str, words: str) -> None:
+    """Return once a file of a run holds some words.
+
+    Raises:
+        TimeoutError: If it does not in time.
+    """
     deadline = time.monotonic() + PATIENCE_SECONDS
     path = run.folder / name
     while not (path.is_file() and words in path.read_text(encoding="utf-8")):

@@ -593,7 +593,7 @@ def _search(options: argparse.Namespace) -> Answer:
 
 
 def _sizes(options: argparse.Namespace) -> Answer:
-    from workbench.evaluation import ENCODE_BATCH, METRIC_WORDS, build_evaluator
+    from workbench.evaluation import METRIC_WORDS, build_evaluator, encode_batch
     from workbench.playground import HeldOut, find_held_out, measure_quality, resolve_encoder
     from workbench.runs import read_test_part
 
@@ -610,7 +610,8 @@ def _sizes(options: argparse.Namespace) -> Answer:
     model = _load(resolve_encoder(options.model, home), home)
     model.max_seq_length = held_out.max_seq_length or model.max_seq_length
     quality = measure_quality(
-        evaluator, lambda texts: model.encode(texts, batch_size=ENCODE_BATCH, show_progress_bar=sys.stderr.isatty())
+        evaluator,
+        lambda texts: model.encode(texts, batch_size=encode_batch(model.device.type), show_progress_bar=sys.stderr.isatty()),
     )
     words = METRIC_WORDS.get(quality.metric, quality.metric)
     base = "" if held_out.base is None else f"; the base's full vectors have {held_out.base:.4f}"

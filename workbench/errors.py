@@ -69,3 +69,17 @@ class RunError(WorkbenchError):
 
 class LostProcessError(RunError):
     """A process of a run on several devices ended because another one is gone; that one's end is the cause."""
+
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+"""In what torch says of a GPU, of the machine, and what CUDA's libraries say (CUBLAS_STATUS_ALLOC_FAILED and the like)."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that the memory did not suffice, of the machine or of a GPU."""
+    # By name and words: torch is not imported everywhere, and its libraries raise plain RuntimeErrors.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(words in str(error) for words in _OUT_OF_MEMORY)
+    )

@@ -96,5 +96,18 @@ def test_packed_and_padded_give_one_gradient(
     assert (packed - padded).norm() / padded.norm() < 1e-4
 
 
+@pytest.mark.parametrize("family", sorted(PACKED_FAMILIES), indirect=True)
+def test_without_the_pooler_every_weight_has_a_gradient(family: tuple[str, Path], sentences: list[str]) -> None:
+    """DDP relies on it for these families."""
+    model = Model(family[1], device="cpu")
+    model.encoder.freeze_pooler()
+    model(model.encoder.collate(sorted(model.tokenize(sentences[:4]), key=len), model.device))[
+        "sentence_embedding"
+    ].sum().backward()
+    trained = {name: weight.grad for name, weight in model.named_parameters() if weight.requires_grad}
+    assert len(trained) > 10 and [name for name, gradient in trained.items() if gradient is None] == []
+    assert not any("pooler" in name for name in trained)
+
+
 def test_every_family_is_tried() -> None:
     assert set(SHAPES) >= PACKED_FAMILIES

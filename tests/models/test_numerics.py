@@ -85,17 +85,40 @@ def test_a_torch_without_the_switch_is_left_alone(monkeypatch):
         assert torch.ones(2, 2).matmul(torch.ones(2, 2)).sum() == 8
 
 
+@pytest.fixture
+def rounding():
+    """torch's switches for products on a GPU, put back afterwards."""
+    generic, switch = torch.backends.fp32_precision, torch.backends.cuda.matmul.fp32_precision
+    yield torch.backends.cuda.matmul
+    torch.backends.fp32_precision, torch.backends.cuda.matmul.fp32_precision = generic, switch
+
+
+@pytest.mark.parametrize("before", ["none", "ieee", "tf32"])
+def test_products_are_rounded_for_a_while_only(rounding, before):
+    rounding.fp32_precision = before
+    with pytest.raises(ValueError, match="inside"), tf32(True):
+        assert rounding.fp32_precision == "tf32"
+        raise ValueError("inside")
+    assert rounding.fp32_precision == before
+    with tf32(False):
+        assert rounding.fp32_precision == "ieee"
+    assert rounding.fp32_precision == before
+
+
+def test_somebody_who_used_the_newer_switch_is_no_hindrance(rounding):
+    torch.backends.fp32_precision = "tf32"
+    with tf32(False):
+        assert rounding.fp32_precision == "ieee"
+    assert rounding.fp32_precision == "tf32"
+    torch.backends.fp32_precision = "ieee"
+    assert rounding.fp32_precision == "ieee", "it still follows the general setting"
+
+
 @pytest.mark.parametrize("before", [False, True])
-def test_products_are_rounded_for_a_while_only(before):
-    switch = torch.backends.cuda.matmul
-    was, switch.allow_tf32 = switch.allow_tf32, before
-    try:
-        with pytest.raises(ValueError, match="inside"), tf32(True):
-            assert switch.allow_tf32
-            raise ValueError("inside")
-        assert switch.allow_tf32 == before
-        with tf32(False):
-            assert not switch.allow_tf32
-        assert switch.allow_tf32 == before
-    finally:
-        switch.allow_tf32 = was
+def test_an_older_torch_has_one_switch(monkeypatch, before):
+    switch = SimpleNamespace(allow_tf32=before)
+    monkeypatch.setattr(torch.backends.cuda, "matmul", switch)
+    for allowed in (False, True):
+        with tf32(allowed):
+            assert switch.allow_tf32 is allowed
+        assert switch.allow_tf32 is before

@@ -68,6 +68,15 @@ def test_minilm_read_here_and_written_here(minilm: Path, sentences: list[str], t
     assert ours.max_seq_length == theirs.max_seq_length == again.max_seq_length == 256
 
 
+def test_similarity_takes_vectors_of_two_devices(tiny_bert: Path) -> None:
+    model = Model(tiny_bert, device="cpu")
+    here, there = torch.ones(2, 3), torch.ones(4, 3, device="meta")
+    for name in ("cosine", "dot", "euclidean", "manhattan"):
+        model.similarity_fn_name = name
+        assert model.similarity(there, here).device.type == "meta" and model.similarity(there, here).shape == (4, 2)
+        assert model.similarity(there, here.numpy()).shape == (4, 2)
+
+
 def test_token_ids_equal_sentence_transformers(minilm: Path, sentences: list[str]) -> None:
     from sentence_transformers import SentenceTransformer as Oracle
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbench.recipe import Recipe
+from workbench.recipe import Recipe, TrainingConfig
 from workbench.runs import store
 from workbench.runs.database import open_database
 from workbench.runs.process import this_process
@@ -13,11 +13,13 @@ from workbench.runs.run import RECIPE_FILE, create_run_id, run_folder
 def add_run(home):
     """Put a run into the history, with its model's folder where it ended."""
 
-    def add(status, name="tuned", base="scratch", device=""):
+    def add(status, name="tuned", base="scratch", device="", training=None):
         run_id = create_run_id()
         folder = run_folder(run_id, home)
         folder.mkdir(parents=True)
-        (folder / RECIPE_FILE).write_text(Recipe(base=base, data="abc/v1", name=name).to_json())
+        (folder / RECIPE_FILE).write_text(
+            Recipe(base=base, data="abc/v1", name=name, training=training or TrainingConfig()).to_json()
+        )
         process = this_process()
         with open_database(home) as connection:
             store.insert(connection, run_id, name, base, "abc/v1", held=True)

@@ -2,7 +2,8 @@ import pytest
 
 from workbench.errors import InputError, ModelError
 from workbench.playground import model_choices, resolve_encoder
-from workbench.playground.process import gpu_is_taken
+from workbench.playground.gpu import gpu_is_taken
+from workbench.recipe import TrainingConfig
 from workbench.runs.run import run_folder
 
 
@@ -61,17 +62,23 @@ def test_what_cannot_be_tried_is_said_in_words(model, reason, home):
 
 
 @pytest.mark.parametrize(
-    ("status", "device", "taken"),
+    ("status", "asked", "device", "taken"),
     [
-        ("running", "cuda", True),
-        ("stopping", "cuda:0", True),
-        ("running", "", True),
-        ("running", "mps", True),
-        ("running", "cpu", False),
-        ("queued", "", False),
-        ("completed", "cuda", False),
+        ("running", "auto", "cuda", True),
+        ("stopping", "cuda:0", "cuda", True),
+        ("running", "auto", "", True),
+        ("running", "mps", "mps", True),
+        ("running", "auto", "2 x cuda", True),
+        ("queued", "auto", "", True),
+        ("queued", "cuda", "", True),
+        ("running", "auto", "cpu", False),
+        ("running", "auto", "2 x cpu", False),
+        ("queued", "cpu", "", False),
+        ("running", "cuda:1", "cuda", False),
+        ("queued", "cuda:1", "", False),
+        ("completed", "auto", "cuda", False),
     ],
 )
-def test_the_gpu_is_taken_while_a_run_may_use_it(status, device, taken, home, add_run):
-    add_run(status, device=device)
+def test_the_gpu_is_taken_while_a_run_may_use_it(status, asked, device, taken, home, add_run):
+    add_run(status, device=device, training=TrainingConfig(device=asked))
     assert gpu_is_taken(home) is taken

@@ -1,10 +1,12 @@
 import io
 import os
+import threading
 
 import numpy as np
 import pytest
 
 from workbench.errors import ModelError
+from workbench.playground import encoder
 from workbench.playground.encoder import LoadedModels, RememberedVectors, encode_in_parts, serve
 from workbench.playground.wire import read_frame, write_frame
 
@@ -27,7 +29,7 @@ class Shelf:
     def __init__(self, budget=100, gpu=False):
         self.loads = []
         self.gpu = gpu
-        self.models = LoadedModels(self.load, lambda model: 40, budget)
+        self.models = LoadedModels(self.load, lambda model: 40, budget, lambda: gpu)
 
     def load(self, name, device):
         if name == "missing":
@@ -58,11 +60,38 @@ def test_a_model_leaves_the_gpu_when_a_run_wants_it():
     shelf = Shelf(gpu=True)
     assert shelf.models.get("a", "auto").device == "cuda:0"
     assert shelf.models.get("a", "cpu").device == "cpu"
-    assert shelf.models.get("a", "auto").device == "cpu"
-    assert shelf.loads == ["a", "a"]
-    shelf.models.get("b", "auto")
+    assert not shelf.models.on_gpu
+    assert shelf.models.get("a", "auto").device == "cuda:0", "it comes back after the run"
+    assert shelf.models.get("a", "auto").device == "cuda:0"
+    assert shelf.loads == ["a", "a", "a"]
+    shelf.models.get("b", "cpu")
     shelf.models.leave_gpu()
-    assert shelf.models.names == ["a"]
+    assert shelf.models.names == ["b"]
+
+
+def test_without_a_gpu_a_model_stays_where_it_is():
+    shelf = Shelf()
+    for device in ("auto", "cpu", "auto"):
+        assert shelf.models.get("a", device).device == "cpu"
+    assert shelf.loads == ["a"]
+
+
+def test_an_idle_process_leaves_the_gpu_as_soon_as_a_run_wants_it(monkeypatch):
+    monkeypatch.setattr(encoder, "LOOK_SECONDS", 0.01)
+    shelf, looked = Shelf(gpu=True), []
+    shelf.models.get("a", "auto")
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as questions, os.fdopen(writing, "wb") as page:
+
+        def wanted():
+            looked.append(shelf.models.on_gpu)
+            if len(looked) == 3:
+                threading.Timer(0.05, page.close).start()
+            return len(looked) == 3
+
+        serve(questions, io.BytesIO(), shelf.models, idle_seconds=60, wanted=wanted)
+    assert looked == [True, True, True], "nobody looks where there is nothing to leave"
+    assert shelf.models.names == []
 
 
 def test_a_folder_whose_weights_changed_is_loaded_again(tmp_path):

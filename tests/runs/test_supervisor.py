@@ -330,6 +330,18 @@ def test_processes_of_a_run_share_the_cores(devices, inherited, threads, home, a
     assert started.get("OMP_NUM_THREADS") == threads, "None leaves the variable as it is"
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="torch knows these segments on Linux only")
+@pytest.mark.parametrize(("inherited", "wanted"), [(None, "expandable_segments:True"), ("backend:native", "backend:native")])
+def test_a_gpus_memory_is_kept_without_holes_unless_told_otherwise(inherited, wanted, home, add_run, monkeypatch):
+    started = {}
+    monkeypatch.setattr(supervisor, "start_process", lambda command, folder, log, environment: started.update(environment))
+    monkeypatch.delenv("PYTORCH_ALLOC_CONF", raising=False)
+    if inherited:
+        monkeypatch.setenv("PYTORCH_ALLOC_CONF", inherited)
+    supervisor.start_worker(get_run(add_run(), home), home)
+    assert started["PYTORCH_ALLOC_CONF"] == wanted
+
+
 def test_a_held_run_does_not_start_a_supervisor_by_being_looked_at(home, add_run):
     run_id = add_run()
     assert [run.status for run in list_runs(home)] == ["queued"]

@@ -177,6 +177,7 @@ def test_a_history_that_is_busy_does_not_end_a_run(home, claimed):
         (OutOfMemoryError("tried to allocate 2.00 GiB"), "The memory ran out at 8 rows at a time"),
         (RuntimeError("[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory"), "The memory ran out"),
         (RuntimeError("MPS backend out of memory"), "The memory ran out"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "The memory ran out"),
         (DataError("Row 3 is empty."), "Row 3 is empty."),
         (KeyError(), "unexpected error (KeyError); the whole of it is in the run's log.txt."),
         (ValueError("x" * 1000), "xxx...); the whole of it"),

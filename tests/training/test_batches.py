@@ -10,7 +10,7 @@ from workbench.losses import build_loss
 from workbench.models import SentenceTransformer
 from workbench.recipe import KINDS, LOSSES, LossSpec
 from workbench.training.batch import Batch, Collate
-from workbench.training.embedding import Padding, embed
+from workbench.training.embedding import Padding, embed, prepare
 from workbench.training.sampler import ShuffledBatches
 from workbench.training.tokens import Tokens
 
@@ -200,6 +200,30 @@ def test_padded_batches_pad_on_the_side_of_the_tokenizer(model: SentenceTransfor
         features = model.encoder.collate([[7], [1, 2, 3]], torch.device("cpu"))
         assert features["input_ids"].tolist() == rows
         assert features["layout"].mask.tolist() == [[number > 0 for number in row] for row in rows]
+
+
+@pytest.mark.parametrize("packs", [True, False])
+@pytest.mark.parametrize("sentences_at_a_time", [None, 3, 100])
+def test_a_prepared_batch_gives_the_same_vectors(
+    packs: bool, sentences_at_a_time: int | None, model: SentenceTransformer, sentences: list[str]
+) -> None:
+    model.encoder._packs["cpu"] = packs
+    model.eval()
+    batch = collate(model, [sentences[:20], sentences[15:35]])(list(range(20)))
+    ready = prepare(model, batch, sentences_at_a_time)
+    assert (ready.features is not None) == (packs and sentences_at_a_time != 3), "in parts it is made when it is needed"
+    counts = Padding(), Padding()
+    found, wanted = (embed(model, each, count, sentences_at_a_time) for each, count in zip((ready, batch), counts, strict=True))
+    assert counts[0] == counts[1]
+    for mine, other in zip(found, wanted, strict=True):
+        assert torch.equal(mine, other)
+
+
+def test_gathered_word_pieces_are_those_of_each_sequence(model: SentenceTransformer, sentences: list[str]) -> None:
+    tokens = Tokens(model, [sentences[:30]])
+    chosen = np.array([7, 3, 3, 29, 0])
+    assert list(tokens.gather(chosen)) == [tokens.ids(int(number)) for number in chosen]
+    assert list(tokens.gather(chosen[:0])) == []
 
 
 def test_padding_is_counted(model: SentenceTransformer) -> None:

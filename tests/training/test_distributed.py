@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 
 from tests.training.several_processes import CASES, train
@@ -47,6 +48,15 @@ def test_only_a_lost_connection_is_laid_at_another_process() -> None:
     assert explained is not None and "One of the run's 2 processes ended" in explained.message
     assert Peers(1, 2).explain(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
     assert ALONE.explain(lost) is None
+
+
+def test_nccls_words_for_a_lost_process_are_understood() -> None:
+    remote = "NCCL error in: ProcessGroupNCCL.cpp:3690, remote process exited or there was a network error, NCCL version 2.27.5"
+    for lost in (dist.DistBackendError(remote), dist.DistNetworkError("Connection reset by peer")):
+        explained = Peers(1, 2).explain(lost)
+        assert explained is not None and "One of the run's 2 processes ended" in explained.message
+    own = dist.DistBackendError("NCCL error in: ProcessGroupNCCL.cpp:3690, unhandled cuda error, Cuda failure 2 'out of memory'")
+    assert Peers(1, 2).explain(own) is None
 
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -95,7 +95,7 @@ def test_a_run_trains_in_it_and_measures_in_float32(
 
     def look(model: SentenceTransformer, features: dict) -> dict:
         seen = steps if model.training else measurements
-        seen.add((torch.is_autocast_enabled("cpu"), torch.backends.cuda.matmul.allow_tf32))
+        seen.add((torch.is_autocast_enabled("cpu"), torch.backends.cuda.matmul.fp32_precision == "tf32"))
         return forward(model, features)
 
     def look_at_loss(loss: CoSENTLoss, embeddings: list, labels: torch.Tensor) -> torch.Tensor:

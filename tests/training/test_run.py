@@ -28,7 +28,7 @@ from workbench.recipe import (
 )
 from workbench.training import run as run_module
 from workbench.training import run_training
-from workbench.training.precision import choose_precision
+from workbench.training.precision import Precision, choose_precision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -268,6 +268,49 @@ def test_more_devices_than_the_run_can_see(monkeypatch: pytest.MonkeyPatch) -> N
     assert run_module.choose_device(TrainingConfig(devices=3, device="cpu")) == torch.device("cpu")
     with pytest.raises(ConfigError, match=r"`devices` 3 asks for more GPUs than this run can see, which is 2; use as many"):
         run_module.choose_device(TrainingConfig(devices=3))
+
+
+def test_the_clock_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is still under way when a pause begins belongs to the time before it."""
+    clock = [0.0]
+    monkeypatch.setattr(run_module.time, "perf_counter", lambda: clock[0])
+    pending = [0.0]
+
+    def wait_for(device: torch.device) -> None:
+        clock[0] += pending[0]
+        pending[0] = 0.0
+
+    monkeypatch.setattr(run_module, "wait_for", wait_for)
+    watch = run_module._Stopwatch(torch.device("cuda"))
+    pending[0] = 3.0
+    with watch.paused():
+        pending[0] = 10.0
+    assert watch.seconds == 3.0
+    pending[0] = 2.0
+    assert watch.seconds == 3.0, "to read it in a step waits for nothing"
+    assert watch.stop() == 5.0
+
+
+@pytest.mark.parametrize(
+    ("device", "total", "every"), [("cpu", 100, 1), ("cuda", 100, 10), ("cuda", 3, 3), ("cuda", 100_000, 50), ("cpu", 100_000, 50)]
+)
+def test_on_a_gpu_the_loss_is_fetched_now_and_then(device: str, total: int, every: int, tmp_path: Path) -> None:
+    settings = TrainingConfig(), torch.device(device), Precision("fp32", "as asked for"), total, 1e-4
+    arguments = run_module._arguments(*settings, "bert", tmp_path)
+    assert arguments.logging_steps == every
+    assert (arguments.ddp_find_unused_parameters, arguments.ddp_broadcast_buffers) == (False, False)
+    assert run_module._arguments(*settings, "mpnet", tmp_path).ddp_find_unused_parameters
+
+
+def test_too_little_memory_is_named_by_what_was_done(
+    tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(*given: Any, **named: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(SentenceTransformer, "encode", out_of_memory)
+    with pytest.raises(RunError, match=r"while a model on \d+ rows that it does not train on was measured; shorten"):
+        run_training(recipe(tiny_bert), make_parts("scored_pairs", sentences), home, tmp_path, Recorder())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("number", ["nan", "inf"])  # what fp16 makes of too large a number

@@ -1,8 +1,10 @@
 """Batches made ahead in a thread train the same network, and the thread never outlives the training."""
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +12,14 @@ import torch
 import transformers
 from transformers import TrainerCallback, TrainingArguments
 
+from workbench.errors import RunError
 from workbench.losses import build_loss
 from workbench.models import SentenceTransformer
-from workbench.recipe import LossSpec
+from workbench.recipe import LossSpec, TrainingConfig
 from workbench.training.batch import Batch, Collate
 from workbench.training.distributed import ALONE
 from workbench.training.precision import Precision
+from workbench.training.run import _train
 from workbench.training.sampler import ShuffledBatches
 from workbench.training.tokens import Tokens
 from workbench.training.trainer import SentenceTrainer, TrainedNetwork
@@ -40,7 +44,7 @@ class Watched(Collate):
 
 
 def make_trainer(
-    tiny_bert: Path, sentences: list[str], folder: Path, ahead: bool, *callbacks: TrainerCallback
+    tiny_bert: Path, sentences: list[str], folder: Path, ahead: bool, *callbacks: TrainerCallback, rehearse: bool | None = None
 ) -> tuple[SentenceTrainer, Watched]:
     torch.manual_seed(0)
     model = SentenceTransformer(tiny_bert, device="cpu")
@@ -64,6 +68,7 @@ def make_trainer(
         collate,
         Precision("fp32", "as asked for"),
         ahead,
+        rehearse,
         args=arguments,
         callbacks=list(callbacks),
     )
@@ -119,3 +124,44 @@ def test_a_stop_ends_the_thread(tiny_bert: Path, sentences: list[str], tmp_path:
     trainer, _ = make_trainer(tiny_bert, sentences, tmp_path, True, Stop())
     trainer.train()
     assert trainer.state.global_step == 1 and batch_threads() == []
+
+
+@pytest.mark.parametrize("packs", [True, False])
+def test_the_heaviest_batch_goes_first_and_changes_nothing(
+    packs: bool, tiny_bert: Path, sentences: list[str], tmp_path: Path
+) -> None:
+    told: list[Any] = []
+    for rehearse in (False, True):
+        trainer, _ = make_trainer(tiny_bert, sentences, tmp_path, False, rehearse=rehearse)
+        trainer._network.model.encoder._packs["cpu"] = packs
+        seen: list[int] = []
+        made = trainer._make_now
+
+        def noted(rows: Sequence[int], made: Any = made, seen: list[int] = seen) -> Batch:
+            batch = made(rows)
+            lengths = [len(ids) for ids in batch.token_ids]
+            seen.append(sum(lengths) if packs else len(lengths) * max(lengths))
+            return batch
+
+        trainer._make_now = noted  # type: ignore[method-assign]
+        trainer.train()
+        padding = trainer._network.padding
+        told.append((seen[: ROWS // SIZE], seen))
+        told.append((losses(trainer), padding.positions, padding.padded, trainer.rows_seen))
+    (first_epoch, plain), wanted, (_, rehearsed), found = told
+    assert found == wanted
+    assert Counter(rehearsed) - Counter(plain) == Counter([max(first_epoch)])
+    assert max(first_epoch) in rehearsed[1:3], "it goes before the first step, for which one or two are ready"
+
+
+def test_too_little_memory_shows_before_the_first_step(tiny_bert: Path, sentences: list[str], tmp_path: Path) -> None:
+    trainer, _ = make_trainer(tiny_bert, sentences, tmp_path, False, rehearse=True)
+    config = TrainingConfig(batch_size=SIZE)
+
+    def out_of_memory(batch: Batch) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    trainer._network.forward = out_of_memory  # type: ignore[method-assign,assignment]
+    with pytest.raises(RunError, match="while training on batches of 8 rows; set `micro_batch_size` to 4") as caught:
+        _train(trainer, ALONE, config)
+    assert caught.value.field == "micro_batch_size" and trainer.state.global_step == 0

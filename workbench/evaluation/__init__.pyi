@@ -6,13 +6,13 @@ from .calibration import distribution as distribution
 from .calibration import read_calibration as read_calibration
 from .calibration import reliability as reliability
 from .embedding_similarity import EmbeddingSimilarityEvaluator as EmbeddingSimilarityEvaluator
-from .evaluation import ENCODE_BATCH as ENCODE_BATCH
 from .evaluation import ERROR_WORDS as ERROR_WORDS
 from .evaluation import Details as Details
 from .evaluation import Encode as Encode
 from .evaluation import Evaluation as Evaluation
 from .evaluation import Evaluator as Evaluator
 from .evaluation import build_evaluator as build_evaluator
+from .evaluation import encode_batch as encode_batch
 from .general import GeneralCheck as GeneralCheck
 from .general import check_general as check_general
 from .general import general_evaluator as general_evaluator

@@ -7,10 +7,14 @@ works in both.
 
 from __future__ import annotations
 
+import copy
 import functools
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -120,21 +124,23 @@ class PackedLayout(Layout):
     Args:
         lengths: Number of tokens of each row, none of them 0.
         device: Where the token vectors are.
-        keep: Tokens that take part, (tokens,); None for all.
     """
 
-    def __init__(self, lengths: list[int], device: torch.device | str = "cpu", keep: Tensor | None = None) -> None:
-        self.lengths = lengths
-        self.longest = max(lengths, default=0)
+    def __init__(self, lengths: Sequence[int] | NDArray[np.int64], device: torch.device | str = "cpu") -> None:
+        length = np.asarray(lengths, dtype=np.int64)
+        self.lengths: list[int] = length.tolist()
+        self.longest = max(self.lengths, default=0)
         self.device = torch.device(device)
-        self.rows = len(lengths)
-        # Made in the host's memory: a GPU would have to be waited for to learn how many tokens there are.
-        length = torch.tensor(lengths, dtype=torch.long)
-        row_of_token = torch.repeat_interleave(torch.arange(self.rows), length)
-        self._length = put_on(self.device, length)
-        self.row_of_token = put_on(self.device, row_of_token)
-        self._start = self._length.cumsum(0) - self._length
-        self.keep = torch.ones(len(row_of_token), dtype=torch.bool, device=self.device) if keep is None else keep
+        self.rows = len(length)
+        # Made in the host's memory, where it costs least, and copied at once: a GPU would need a kernel for every line, and would
+        # have to be waited for to learn how many tokens there are.
+        end = np.cumsum(length)
+        start = end - length
+        row = np.repeat(np.arange(self.rows), length)
+        position = np.arange(len(row)) - start[row]
+        numbers = put_on(self.device, torch.from_numpy(np.concatenate((length, start, row, position))))
+        self._length, self._start, self.row_of_token, self._positions = numbers.split((self.rows, self.rows, len(row), len(row)))
+        self.keep = torch.ones(len(row), dtype=torch.bool, device=self.device)
 
     @functools.cached_property
     def boundaries(self) -> Tensor:
@@ -151,13 +157,15 @@ class PackedLayout(Layout):
         return torch.arange(self.longest, device=self.device) < self._length.unsqueeze(1)
 
     def without_prompt(self, prompt_length: int) -> PackedLayout:  # noqa: D102
-        return PackedLayout(self.lengths, self.device, self.positions() >= prompt_length)
+        layout = copy.copy(self)
+        layout.keep = self._positions >= prompt_length
+        return layout
 
     def counts(self) -> Tensor:  # noqa: D102
         return torch.zeros_like(self._length).index_add_(0, self.row_of_token, self.keep.long())
 
     def positions(self) -> Tensor:  # noqa: D102
-        return torch.arange(len(self.row_of_token), device=self.device) - self._start[self.row_of_token]
+        return self._positions
 
     def to_padded(self, x: Tensor) -> Tensor:  # noqa: D102
         padded = x.new_zeros(self.rows * self.longest, *x.shape[1:])
@@ -181,10 +189,10 @@ class PackedLayout(Layout):
 
     def first(self, x: Tensor) -> Tensor:  # noqa: D102
         skipped = self._length - self.counts()
-        return x[self._start + torch.where(skipped < self._length, skipped, 0)]
+        return x.index_select(0, self._start + torch.where(skipped < self._length, skipped, 0))
 
     def last(self, x: Tensor) -> Tensor:  # noqa: D102
-        picked = x[self._start + self._length - 1]
+        picked = x.index_select(0, self._start + self._length - 1)
         return torch.where(self.counts().unsqueeze(-1) > 0, picked, torch.zeros_like(picked))
 
 

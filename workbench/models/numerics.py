@@ -1,4 +1,4 @@
-"""How float32 matrices are multiplied: by which library on the CPU, with which rounding on a GPU."""
+"""How float32 matrices are multiplied: by which library on the CPU, with which rounding on a GPU; and when a GPU is done."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from torch import Tensor
 
 _SIZE = 256
 _TOLERANCE = 1e-5
+
+
+def wait_for(device: torch.device) -> None:
+    """Return once a GPU has done what it was given; a CPU always has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 @contextmanager
@@ -38,27 +46,45 @@ def small_products() -> Iterator[None]:
 
 @contextmanager
 def tf32(allowed: bool) -> Iterator[None]:
-    """Say for a while whether a CUDA GPU may round the factors of float32 products to TF32's eleven bits."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = allowed
+    """Say for a while whether a CUDA GPU may round the factors of float32 products to TF32's eleven bits.
+
+    By the newer of torch's two switches where there are two: once anybody has touched it, the older one raises when it is read.
+    """
+    switch = torch.backends.cuda.matmul
+    if not hasattr(switch, "fp32_precision"):
+        with _set(switch, "allow_tf32", allowed):
+            yield
+        return
+    with _set(switch, "fp32_precision", "tf32" if allowed else "ieee", unset="none"):
+        yield
+
+
+@contextmanager
+def _set(switch: Any, name: str, value: Any, unset: Any = None) -> Iterator[None]:
+    """Give a setting a value for a while.
+
+    Args:
+        switch: What holds it.
+        name: Of the setting.
+        value: For the while.
+        unset: The value with which it follows a more general setting. Where that gives what was there before, it is put back to it: it
+            will go on following.
+    """
+    before = getattr(switch, name)
+    setattr(switch, name, value)
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        setattr(switch, name, before if unset is None else unset)
+        if getattr(switch, name) != before:
+            setattr(switch, name, before)
 
 
 @contextmanager
 def _thrown(position: str) -> Iterator[None]:
     switch = _switch()
-    if switch is None:
+    with nullcontext() if switch is None else _set(switch, "fp32_precision", position):
         yield
-        return
-    before = switch.fp32_precision
-    switch.fp32_precision = position
-    try:
-        yield
-    finally:
-        switch.fp32_precision = before
 
 
 def _switch() -> Any:

@@ -161,12 +161,47 @@ class SentenceTransformer(nn.Sequential):
         for index, text in enumerate(rows):
             if not isinstance(text, str):
                 raise ConfigError(f"`texts` must hold strings only; item {index} is {type(text).__name__}.", field="texts")
-        prefix = self._prompt(prompt, prompt_name)
+        prefix, prompt_length = self.prompt_of(prompt, prompt_name)
         distinct = {text: None for text in rows}
-        token_ids = self.tokenize([prefix + text for text in distinct])
+        vectors = self.encode_token_ids(
+            self.tokenize([prefix + text for text in distinct]),
+            batch_size,
+            normalize_embeddings,
+            truncate_dim,
+            prompt_length,
+            bool(show_progress_bar),
+        )
+        place = {text: index for index, text in enumerate(distinct)}
+        vectors = _pick(vectors, [place[text] for text in rows])
+        result = vectors[0] if single else vectors
+        return result if convert_to_tensor else result.cpu().numpy()
+
+    def encode_token_ids(
+        self,
+        token_ids: Sequence[Sequence[int]],
+        batch_size: int = 32,
+        normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
+        prompt_length: int = 0,
+        show_progress_bar: bool = False,
+    ) -> Tensor:
+        """Return the sentence vectors of texts that are word pieces already, in the order given.
+
+        Args:
+            token_ids: As `tokenize` returns them.
+            batch_size: As for `encode`.
+            normalize_embeddings: As for `encode`.
+            truncate_dim: As for `encode`.
+            prompt_length: How many word pieces of each text belong to a prompt.
+            show_progress_bar: As for `encode`.
+
+        Returns:
+            float32 (number of texts, width), on the model's device.
+        """
         order = sorted(range(len(token_ids)), key=lambda index: len(token_ids[index]))
         width = self.get_sentence_embedding_dimension()
-        vectors = torch.zeros(len(token_ids), width if truncate_dim is None else min(width, truncate_dim), device=self.device)
+        width = width if truncate_dim is None else min(width, truncate_dim)
+        parts = [torch.zeros(0, width, device=self.device)]
         starts = range(0, len(order), batch_size)
         was_training = self.training
         self.eval()
@@ -175,15 +210,26 @@ class SentenceTransformer(nn.Sequential):
                 for start in tqdm(starts, desc="Encoding", disable=not show_progress_bar):
                     chosen = order[start : start + batch_size]
                     features = self.encoder.collate([token_ids[index] for index in chosen], self.device)
-                    features["prompt_length"] = self._prompt_length(prefix)
-                    output = self.forward(features)["sentence_embedding"].float()[:, : vectors.shape[1]]
-                    vectors[chosen] = functional.normalize(output, dim=-1) if normalize_embeddings else output
+                    features["prompt_length"] = prompt_length
+                    output = self.forward(features)["sentence_embedding"].float()[:, :width]
+                    parts.append(functional.normalize(output, dim=-1) if normalize_embeddings else output)
         finally:
             self.train(was_training)
-        position = {text: index for index, text in enumerate(distinct)}
-        vectors = vectors[[position[text] for text in rows]].clone() if rows else vectors
-        result = vectors[0] if single else vectors
-        return result if convert_to_tensor else result.cpu().numpy()
+        place = {index: number for number, index in enumerate(order)}
+        return _pick(torch.cat(parts), [place[index] for index in range(len(order))])
+
+    def prompt_of(self, prompt: str | None = None, prompt_name: str | None = None) -> tuple[str, int]:
+        """Return the text put before each text, and how many word pieces of each text belong to it.
+
+        Args:
+            prompt: As for `encode`.
+            prompt_name: As for `encode`.
+
+        Raises:
+            ConfigError: If there is no such prompt.
+        """
+        prefix = self._prompt(prompt, prompt_name)
+        return prefix, self._prompt_length(prefix)
 
     def _prompt(self, prompt: str | None, prompt_name: str | None) -> str:
         if prompt is not None:
@@ -208,12 +254,13 @@ class SentenceTransformer(nn.Sequential):
 
         Args:
             a: (n, width), or (width,) for one.
-            b: (m, width), or (width,) for one.
+            b: (m, width), or (width,) for one; may be on another device.
 
         Returns:
-            (n, m) by the model's `similarity_fn_name`; distances are negated, so that higher is closer.
+            (n, m), where a is, by the model's `similarity_fn_name`; distances are negated, so that higher is closer.
         """
         left, right = (torch.atleast_2d(torch.as_tensor(x)).float() for x in (a, b))
+        right = right.to(left.device)
         match self.similarity_fn_name:
             case "cosine":
                 return functional.normalize(left, dim=-1) @ functional.normalize(right, dim=-1).T
@@ -240,6 +287,11 @@ class SentenceTransformer(nn.Sequential):
         save_modules(list(self), Path(path), settings)
 
     save_pretrained = save
+
+
+def _pick(vectors: Tensor, places: list[int]) -> Tensor:
+    # At once, for to copy row numbers to a GPU is to wait for it; a tensor of its own, whatever the places.
+    return vectors.index_select(0, torch.tensor(places, dtype=torch.long, device=vectors.device)).clone()
 
 
 def best_device() -> torch.device:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForTextEncoding, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.errors import ModelError
@@ -22,6 +20,7 @@ from workbench.models.layer import Features, Layer
 from workbench.models.layout import PackedLayout, PaddedLayout, put_on
 from workbench.models.numerics import tf32
 from workbench.models.quick_dropout import replace_dropout
+from workbench.models.token_ids import TokenIds
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +102,17 @@ class Transformer(Layer):
         self.max_seq_length = max_seq_length
         self._packs: dict[str, bool] = {}
 
+    @property
+    def family(self) -> str:
+        """The `model_type` of its config.json."""
+        return str(self.auto_model.config.model_type)
+
+    def freeze_pooler(self) -> None:
+        """Take a BERT's own pooler out of the training: nobody looks at what it makes, so it has no gradient."""
+        pooler = getattr(self.auto_model, "pooler", None)
+        if isinstance(pooler, nn.Module):
+            pooler.requires_grad_(False)
+
     def get_word_embedding_dimension(self) -> int:
         """Return the width of a token vector."""
         return int(self.auto_model.config.hidden_size)
@@ -137,11 +147,11 @@ class Transformer(Layer):
             token_ids: One list of word pieces a row. Packed batches want them sorted by length.
             device: Where the encoder is.
         """
-        lengths = [len(ids) for ids in token_ids]
-        flat = torch.from_numpy(np.fromiter(itertools.chain.from_iterable(token_ids), dtype=np.int64, count=sum(lengths)))
-        if self.packs and lengths == sorted(lengths) and min(lengths, default=0) > 0:
+        ids = TokenIds.of(token_ids)
+        flat, lengths = torch.from_numpy(ids.flat), ids.lengths
+        if self.packs and len(ids) and lengths[0] > 0 and (lengths[1:] >= lengths[:-1]).all():
             return {"input_ids": put_on(device, flat), "layout": PackedLayout(lengths, device)}
-        filled = torch.arange(max(lengths, default=0)) < torch.tensor(lengths).unsqueeze(1)
+        filled = torch.arange(int(lengths.max(initial=0))) < torch.from_numpy(lengths).unsqueeze(1)
         mask = filled.flip(1) if self.tokenizer.padding_side == "left" else filled
         input_ids = torch.full(mask.shape, self.tokenizer.pad_token_id or 0)
         input_ids[mask] = flat

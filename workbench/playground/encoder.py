@@ -1,4 +1,4 @@
-"""The encoder process: `python -m workbench.playground.encoder --memory-budget BYTES`.
+"""The encoder process: `python -m workbench.playground.encoder --home H --memory-budget BYTES`.
 
 Reads requests from stdin and answers on what was stdout; ends when stdin closes, so it never outlives the page. Before an answer it
 may say how far it is, in frames that hold nothing but `stage`.
@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, is_out_of_memory
+from workbench.playground.gpu import gpu_is_taken
 from workbench.playground.vectors import Vectors, cosines
 from workbench.playground.wire import WireError, read_frame, write_frame
 
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
     from workbench.models import SentenceTransformer
 
 IDLE_SECONDS = 60.0
-"""After so long without a request, models on a GPU are dropped: a run may want its memory."""
+"""After so long without a request, models on a GPU are dropped: another program may want its memory."""
+
+LOOK_SECONDS = 1.0
+"""How often an idle process with a model on a GPU looks whether a run wants that; loading torch alone takes a run longer."""
 
 VECTORS_BUDGET = 512 << 20
 """Bytes of remembered sentence vectors."""
@@ -48,6 +52,7 @@ class _Loaded:
     model: Any
     size: int
     on_cpu: bool
+    held_back: bool
 
 
 class LoadedModels:
@@ -57,16 +62,26 @@ class LoadedModels:
         load: Loads a model by name and device; the model says its `device`.
         measure: Returns the bytes a model takes.
         budget: Bytes that all of them together may take; the one in use stays even where it alone takes more.
+        has_gpu: Returns whether `auto` is a GPU here.
     """
 
-    def __init__(self, load: Callable[[str, str], Any], measure: Callable[[Any], int], budget: int) -> None:
+    def __init__(
+        self,
+        load: Callable[[str, str], Any],
+        measure: Callable[[Any], int],
+        budget: int,
+        has_gpu: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._load = load
         self._measure = measure
         self._budget = budget
+        self._has_gpu = has_gpu
         self._loaded: OrderedDict[tuple[str, int], _Loaded] = OrderedDict()
 
     def get(self, name: str, device: str) -> Any:
-        """Return a model, loading it where it is not in memory, its files have changed since, or it is on a GPU and must not be.
+        """Return a model, loading it where it is not in memory, its files have changed since, or it is on the wrong device.
+
+        On a GPU where it must not be, or kept off the GPU by a run that is over.
 
         Args:
             name: What to load.
@@ -74,10 +89,11 @@ class LoadedModels:
         """
         key = (name, _changed_at(name))
         found = self._loaded.get(key)
-        if found is None or (device == "cpu" and not found.on_cpu):
+        held_back = device == "cpu" and self._has_gpu()
+        if found is None or (device == "cpu" and not found.on_cpu) or (device != "cpu" and found.held_back):
             self._drop([other for other in self._loaded if other[0] == name])
             model = self._load(name, device)
-            found = self._loaded[key] = _Loaded(model, self._measure(model), str(model.device) == "cpu")
+            found = self._loaded[key] = _Loaded(model, self._measure(model), str(model.device) == "cpu", held_back)
         self._loaded.move_to_end(key)
         while len(self._loaded) > 1 and sum(each.size for each in self._loaded.values()) > self._budget:
             self._drop([next(iter(self._loaded))])
@@ -86,6 +102,11 @@ class LoadedModels:
     def leave_gpu(self) -> None:
         """Drop all models that are not on the CPU."""
         self._drop([key for key, each in self._loaded.items() if not each.on_cpu])
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a model is not on the CPU."""
+        return any(not each.on_cpu for each in self._loaded.values())
 
     @property
     def names(self) -> list[str]:
@@ -126,7 +147,13 @@ class RememberedVectors:
             self._known.popitem(last=False)
 
 
-def serve(requests: BinaryIO, answers: BinaryIO, models: LoadedModels, idle_seconds: float = IDLE_SECONDS) -> None:
+def serve(
+    requests: BinaryIO,
+    answers: BinaryIO,
+    models: LoadedModels,
+    idle_seconds: float = IDLE_SECONDS,
+    wanted: Callable[[], bool] = lambda: False,
+) -> None:
     """Answer requests until the other side closes its end.
 
     Args:
@@ -134,16 +161,22 @@ def serve(requests: BinaryIO, answers: BinaryIO, models: LoadedModels, idle_seco
         answers: Where the answers go.
         models: Loads and remembers models.
         idle_seconds: After so long without a request, models that are not on the CPU are dropped.
+        wanted: Returns whether a run wants the GPU; they are dropped then, too.
     """
     waiting: queue.Queue[tuple[dict[str, Any], bytes] | None] = queue.Queue()
     threading.Thread(target=_read_all, args=(requests, waiting), daemon=True).start()
     desk = Desk(models, lambda stage: write_frame(answers, stage))
+    idle = 0.0
     while True:
+        patience = min(LOOK_SECONDS, idle_seconds) if models.on_gpu else idle_seconds
         try:
-            frame = waiting.get(timeout=idle_seconds)
+            frame = waiting.get(timeout=patience)
         except queue.Empty:
-            models.leave_gpu()
+            idle += patience
+            if idle >= idle_seconds or wanted():
+                models.leave_gpu()
             continue
+        idle = 0.0
         if frame is None:
             return
         try:
@@ -282,12 +315,14 @@ def encode_as_in_a_run(model: SentenceTransformer, texts: Sequence[str], say: Sa
         texts: In the order in which the run encoded them.
         say: Is told how many are done.
     """
-    from workbench.evaluation import ENCODE_BATCH
+    from workbench.evaluation import encode_batch
 
+    together = encode_batch(model.device.type)
     prefix = model.prompts.get(model.default_prompt_name or "", "")
     lengths = [len(ids) for ids in model.tokenize([prefix + text for text in texts])]
-    assert TEXTS_AT_ONCE % ENCODE_BATCH == 0, "a part ends where a batch does"
-    return encode_in_parts(model, texts, say, lengths=lengths, batch_size=ENCODE_BATCH)
+    at_once = max(TEXTS_AT_ONCE, together)
+    assert at_once % together == 0, "a part ends where a batch does"
+    return encode_in_parts(model, texts, say, at_once, lengths=lengths, batch_size=together)
 
 
 def encode_in_parts(
@@ -345,7 +380,7 @@ def describe_error(error: Exception, request: Mapping[str, Any]) -> dict[str, An
     traceback.print_exception(error)
     text, model = " ".join(str(error).split())[:300], request.get("model")
     message = f"The model {model!r} could not encode the texts ({type(error).__name__}: {text})."
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "out of memory" in text:
+    if is_out_of_memory(error):
         message = f"The memory does not suffice for {model!r}; choose a smaller model or fewer texts."
     return {"error": message, "kind": "RunError", "field": None}
 
@@ -366,8 +401,16 @@ def _free_memory() -> None:
 
 def _load(name: str, device: str) -> SentenceTransformer:
     from workbench.models import SentenceTransformer
+    from workbench.models.attention_gpu import leave_cudnn_out
 
+    leave_cudnn_out()
     return SentenceTransformer(name, device=None if device == "auto" else device)
+
+
+def _has_gpu() -> bool:
+    from workbench.models.sentence_transformer import best_device
+
+    return best_device().type != "cpu"
 
 
 def _measure(model: SentenceTransformer) -> int:
@@ -379,12 +422,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m workbench.playground.encoder", description="Encodes texts for the page that starts it."
     )
+    parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--memory-budget", type=int, required=True)
     options = parser.parse_args(arguments)
     # Libraries print where they like; only this file may write on the pipe.
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        serve(sys.stdin.buffer, answers, LoadedModels(_load, _measure, options.memory_budget))
+        models = LoadedModels(_load, _measure, options.memory_budget, _has_gpu)
+        serve(sys.stdin.buffer, answers, models, wanted=lambda: gpu_is_taken(options.home))
     return 0
 
 

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from workbench.errors import ConfigError, DataError, InputError, ModelError, RunError, WorkbenchError
 from workbench.playground.choices import resolve_encoder
 from workbench.playground.dry_pass import DryPass, DryPassRequest
+from workbench.playground.gpu import gpu_is_taken
 from workbench.playground.quality import HeldOut, Quality
 from workbench.playground.sizes import Size
 from workbench.playground.wire import WireError, read_frame, write_frame
-from workbench.runs.history import list_runs
 from workbench.runs.process import child_environment, module_command
 
 LOG_FILE = "encoder.log"
@@ -58,7 +58,7 @@ class Found:
 class EncoderProcess:
     """Encodes texts in a child process, which is started at the first use and again after it died.
 
-    Models stay in memory until others need the room. While a run is on the GPU, everything is computed on the CPU.
+    Models stay in memory until others need the room. While a run is on the GPU, or waits for it, everything is computed on the CPU.
     May be used from several threads; requests wait for each other.
 
     Args:
@@ -288,7 +288,7 @@ class _Child:
             flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
         with (home / LOG_FILE).open("wb") as log:
             self._popen = subprocess.Popen(
-                module_command("workbench.playground.encoder", "--memory-budget", str(budget)),
+                module_command("workbench.playground.encoder", "--home", str(home.resolve()), "--memory-budget", str(budget)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -359,21 +359,6 @@ class _Child:
         except (WireError, OSError, ValueError):
             self._popen.kill()
         self._answers.put(None)
-
-
-def gpu_is_taken(home: Path) -> bool:
-    """Return whether a run has a process that does not compute on the CPU, or may not."""
-    for run in list_runs(home):
-        if run.status in {"running", "stopping"}:
-            device = run.device
-            if not device:
-                try:
-                    device = run.recipe().training.device
-                except WorkbenchError:
-                    device = "auto"
-            if device != "cpu":
-                return True
-    return False
 
 
 def _strings(texts: Sequence[str], field: str = "texts") -> list[str]:

@@ -96,7 +96,7 @@ TRAINING_PARAMETERS: tuple[Parameter, ...] = (
         "and fp32 elsewhere. Measured is in fp32 always.",
         choices=("auto", "fp32", "bf16", "fp16"),
     ),
-    Parameter("seed", "int", 42, "Same seed, same data, same machine: same result.", 0, 2**31 - 1),
+    Parameter("seed", "int", 42, "Same seed, same data, same machine: same result; on a GPU to within rounding.", 0, 2**31 - 1),
     Parameter("validation_fraction", "float", 0.1, "Share of the rows held out to pick the best step.", 0.0, 0.8, habitual="0.1"),
     Parameter("test_fraction", "float", 0.15, "Share of the rows held out for the verdict.", 0.0, 0.8, habitual="0.1 to 0.2"),
     Parameter(

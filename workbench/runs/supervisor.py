@@ -175,6 +175,9 @@ def start_worker(run: Run, home: Path) -> subprocess.Popen[bytes]:
     training = run.recipe().training
     with (run.folder / LOG_FILE).open("ab") as log:
         environment = {"CUDA_VISIBLE_DEVICES": visible_devices(training, os.environ.get("CUDA_VISIBLE_DEVICES"))}
+        if sys.platform.startswith("linux"):
+            # Batches of ever other sizes would leave a GPU's memory full of holes. Whoever set it has it as they set it.
+            environment["PYTORCH_ALLOC_CONF"] = os.environ.get("PYTORCH_ALLOC_CONF", "expandable_segments:True")
         if training.devices > 1 and "OMP_NUM_THREADS" not in os.environ:
             # Each process would otherwise start a thread for every core, and they would stand in each other's way.
             environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // training.devices))

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import LostProcessError, WorkbenchError
+from workbench.errors import LostProcessError, WorkbenchError, is_out_of_memory
 from workbench.recipe import Recipe
 from workbench.runs import store
 from workbench.runs.database import connect, now, patiently
@@ -318,7 +318,7 @@ def describe_failure(error: BaseException, recipe: Recipe | None = None) -> str:
     text = " ".join(str(error).split())
     if _is_disk_full(error, text):
         return DISK_FULL
-    if _is_out_of_memory(error, text):
+    if is_out_of_memory(error):
         rows = "" if recipe is None else f" at {recipe.training.micro_batch_size or recipe.training.batch_size} rows at a time"
         return (
             f"The memory ran out{rows}; set a smaller `micro_batch_size` (same result, less memory), "
@@ -332,14 +332,6 @@ def describe_failure(error: BaseException, recipe: Recipe | None = None) -> str:
 def _is_disk_full(error: BaseException, text: str) -> bool:
     number = error.errno if isinstance(error, OSError) else None
     return number in _DISK_FULL or says_disk_full(text)
-
-
-def _is_out_of_memory(error: BaseException, text: str) -> bool:
-    # By name: torch is not imported where a run fails before it starts.
-    name = type(error).__name__
-    return (
-        isinstance(error, MemoryError) or name == "OutOfMemoryError" or "out of memory" in text or "can't allocate memory" in text
-    )
 
 
 def _finite(value: Any) -> Any:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from workbench.models.layer import Features
 from workbench.models.layout import put_on
 from workbench.training.tokens import Tokens
 
@@ -22,11 +23,13 @@ class Batch:
         token_ids: Word pieces of each sentence to embed, shortest first.
         columns: For each text column, which sentence stands in each row, int64 (rows,).
         labels: Scores, labels or class indices, (rows,), or None.
+        features: What the encoder takes of all sentences at once, on its device already; None where they are embedded in parts.
     """
 
-    token_ids: list[list[int]]
+    token_ids: Sequence[list[int]]
     columns: list[Tensor]
     labels: Tensor | None
+    features: Features | None = None
 
     @property
     def rows(self) -> int:
@@ -36,7 +39,8 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """Return the batch with its numbers on a device; the word pieces follow when they are embedded."""
         labels = None if self.labels is None else put_on(device, self.labels)
-        return Batch(self.token_ids, [put_on(device, column) for column in self.columns], labels)
+        columns = list(put_on(device, torch.stack(self.columns)))
+        return Batch(self.token_ids, columns, labels, self.features)
 
 
 class Collate:
@@ -73,7 +77,7 @@ class Collate:
         labels = None if self._labels is None else torch.as_tensor(self._labels[list(rows)])
         if labels is not None and labels.dtype == torch.float64:
             labels = labels.float()
-        return Batch([self._tokens.ids(int(sequence)) for sequence in sequences[order]], list(columns), labels)
+        return Batch(self._tokens.gather(sequences[order]), list(columns), labels)
 
 
 def _repeats_within_row(chosen: NDArray[np.int64]) -> NDArray[np.int64]:

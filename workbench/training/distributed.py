@@ -26,6 +26,8 @@ from workbench.training.meeting import MEETING_FILE
 # same: its connection closes, and whoever started them ends the rest.
 _PATIENCE = timedelta(days=7)
 
+_LOST = ("remote process exited", "connection", "socket", "peer", "timeout", "timed out", "aborted")
+
 Item = TypeVar("Item")
 
 
@@ -98,7 +100,7 @@ class Peers:
 
     def explain(self, error: RuntimeError) -> LostProcessError | None:
         """Return what to tell the user of an error that came from another process; None where it is this one's own."""
-        if self.size == 1 or "gloo/transport" not in str(error).replace("\\", "/"):
+        if self.size == 1 or not _is_lost_connection(error):
             return None
         return LostProcessError(
             f"One of the run's {self.size} processes ended while the others waited for it: by an error of its own, or killed from "
@@ -150,6 +152,14 @@ def meet(device: torch.device, devices: int, folder: Path) -> Peers:
     return Peers(dist.get_rank(), dist.get_world_size())
 
 
+def _is_lost_connection(error: RuntimeError) -> bool:
+    """Return whether an error of gloo or NCCL says that another process is gone; both raise for errors of their own, too."""
+    text = str(error).replace("\\", "/").lower()
+    if isinstance(error, dist.DistBackendError | dist.DistNetworkError):
+        return any(words in text for words in _LOST)
+    return "gloo/transport" in text
+
+
 class _Gather(torch.autograd.Function):
     """The shares of all processes, (processes, share, width), with the way back to one's own.
 
@@ -162,7 +172,7 @@ class _Gather(torch.autograd.Function):
     def forward(ctx: Any, vectors: Tensor, peers: Peers) -> Tensor:
         ctx.peers = peers
         shares = vectors.new_empty((peers.size, *vectors.shape))
-        dist.all_gather(list(shares.unbind()), vectors.contiguous())
+        dist.all_gather_into_tensor(shares.flatten(0, 1), vectors.contiguous())
         return shares
 
     @staticmethod

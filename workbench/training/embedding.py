@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from workbench.models import Layout, SentenceTransformer
 from workbench.models.layer import Features
 from workbench.models.layout import PaddedLayout
+from workbench.models.token_ids import TokenIds
 from workbench.training.batch import Batch
 from workbench.training.distributed import ALONE, Peers
 
@@ -57,7 +59,11 @@ def embed(
         peers: The processes that share the work; each gets the vectors of all.
     """
     share = peers.share(batch.token_ids)
-    if sentences is None or sentences >= len(share):
+    if batch.features is not None:
+        if padding is not None:
+            padding.count(batch.features["layout"], _tokens_of(share))
+        parts = [_forward(model, batch.features)]
+    elif sentences is None or sentences >= len(share):
         parts = [_forward(model, _collate(model, ids, padding)) for ids in _chunks(model, share)]
     else:
         parts = [
@@ -65,14 +71,35 @@ def embed(
             for start in range(0, len(share), sentences)
         ]
     vectors = peers.gather(torch.cat(parts), len(batch.token_ids))
-    return [vectors[column.to(vectors.device)] for column in batch.columns]
+    # Not by []: its way back sorts the rows first.
+    return [vectors.index_select(0, column.to(vectors.device)) for column in batch.columns]
+
+
+def prepare(model: SentenceTransformer, batch: Batch, sentences: int | None = None, peers: Peers = ALONE) -> Batch:
+    """Return a batch with the encoder's input ready on its device, where `embed` will take all its sentences in one pass.
+
+    Args:
+        model: The network.
+        batch: What will be embedded.
+        sentences: As for `embed`.
+        peers: As for `embed`.
+    """
+    count = len(batch.token_ids)
+    in_parts = sentences is not None and sentences < count
+    if peers.size > 1 or in_parts or count > _chunk_size(model, count):
+        return batch
+    return dataclasses.replace(batch, features=model.encoder.collate(batch.token_ids, model.device))
 
 
 def _collate(model: SentenceTransformer, token_ids: Sequence[list[int]], padding: Padding | None) -> Features:
     features = model.encoder.collate(token_ids, model.device)
     if padding is not None:
-        padding.count(features["layout"], sum(map(len, token_ids)))
+        padding.count(features["layout"], _tokens_of(token_ids))
     return features
+
+
+def _tokens_of(token_ids: Sequence[list[int]]) -> int:
+    return int(TokenIds.of(token_ids).lengths.sum())
 
 
 def _forward(model: SentenceTransformer, features: Features) -> Tensor:
@@ -84,7 +111,11 @@ def _forward(model: SentenceTransformer, features: Features) -> Tensor:
 
 
 def _chunks(model: SentenceTransformer, token_ids: Sequence[list[int]]) -> Iterator[Sequence[list[int]]]:
-    # A packed batch has no padding to save by splitting; on a GPU more launches cost more than the padding does.
-    size = PADDED_CHUNK if model.device.type == "cpu" and not model.encoder.packs else len(token_ids)
-    for start in range(0, len(token_ids), max(size, 1)):
+    size = _chunk_size(model, len(token_ids))
+    for start in range(0, len(token_ids), size):
         yield token_ids[start : start + size]
+
+
+def _chunk_size(model: SentenceTransformer, sentences: int) -> int:
+    # A packed batch has no padding to save by splitting; on a GPU more launches cost more than the padding does.
+    return PADDED_CHUNK if model.device.type == "cpu" and not model.encoder.packs else max(sentences, 1)

@@ -20,13 +20,16 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from workbench.data.texts import TextsOf, read_numbers
 from workbench.errors import ConfigError, RunError
-from workbench.evaluation import ENCODE_BATCH, Evaluation, Evaluator, Verdict, build_evaluator, compute_verdict
+from workbench.evaluation import Evaluation, Evaluator, Verdict, build_evaluator, compute_verdict, encode_batch
 from workbench.evaluation.verdict import not_judged
 from workbench.losses import build_loss
 from workbench.models import SentenceTransformer, build_network
+from workbench.models.attention_gpu import leave_cudnn_out
 from workbench.models.bases import SCRATCH
-from workbench.models.numerics import fast_float32
+from workbench.models.numerics import fast_float32, wait_for
+from workbench.models.transformer import PACKED_FAMILIES
 from workbench.recipe import KINDS, Recipe, TrainingConfig
+from workbench.training import memory
 from workbench.training.batch import Collate
 from workbench.training.distributed import Peers, meet
 from workbench.training.embedding import Padding
@@ -35,6 +38,7 @@ from workbench.training.listener import Listener
 from workbench.training.occurring import find_occurring_words
 from workbench.training.outcome import Outcome
 from workbench.training.precision import Precision, choose_precision
+from workbench.training.remembered import RememberedTexts
 from workbench.training.sampler import ShuffledBatches
 from workbench.training.token_cache import TokenCache
 from workbench.training.tokens import Tokens
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from workbench.data import Parts
 
 _CURVE_POINTS = 2000
+_STEPS_BETWEEN_WAITS = 10
 _COMPARED_ROWS = 10_000
 """Validation rows that are measured at every evaluation, a dozen times a run; a search over many more would outlast the training."""
 
@@ -86,22 +91,38 @@ class TrainingResult:
 
 
 class _Stopwatch:
-    """Runs from its making on, except while paused."""
+    """Runs from its making on, except while paused.
 
-    def __init__(self) -> None:
+    A GPU works off what it was given long after it was given: before a pause and before the last reading it is waited for, or a step
+    would be counted to the evaluation behind it.
+
+    Args:
+        device: Where the work is done.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._start = time.perf_counter()
         self._paused = 0.0
 
     @property
     def seconds(self) -> float:
+        """So far, by what the device was given."""
         return time.perf_counter() - self._start - self._paused
+
+    def stop(self) -> float:
+        """Wait for the device and return the seconds."""
+        wait_for(self._device)
+        return self.seconds
 
     @contextmanager
     def paused(self) -> Iterator[None]:
+        wait_for(self._device)
         start = time.perf_counter()
         try:
             yield
         finally:
+            wait_for(self._device)
             self._paused += time.perf_counter() - start
 
 
@@ -127,6 +148,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     assert recipe.architecture is not None and recipe.loss is not None, "a recipe is settled before it runs"
     config = recipe.training
     device = choose_device(config)
+    leave_cudnn_out()
     peers = meet(device, config.devices, output_dir)
     set_seed(config.seed)
     transformers.utils.logging.disable_progress_bar()
@@ -144,7 +166,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         for part in (compared, parts.test)
     )
 
-    watch = _Stopwatch()
+    watch = _Stopwatch(device)
     tokens = peers.find(lambda: Tokens(model, columns, TokenCache(home)))
     if tokens.cached:
         listener.on_message("An earlier run tokenised the same texts with the same tokenizer; its word pieces were taken.")
@@ -162,7 +184,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     outcome = Outcome(parts, recipe.base, output_dir / "evaluations", _evaluate)
     with watch.paused():
         if peers.leads:
-            outcome.measure_base(base)
+            outcome.measure_base(base)  # by `_evaluate`, which explains a want of memory
         before = None if test is None else _evaluate(base, test)
         baseline = None if validation is None else _evaluate(base, validation)
     if peers.leads:
@@ -190,6 +212,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         },
     )
 
+    model.encoder.freeze_pooler()
     network = TrainedNetwork(model, loss, peers, config.micro_batch_size, find_occurring_words(model, tokens, config.weight_decay))
     insight = Insight(parts.kind, validation, recipe.watch if peers.leads else (), output_dir / "evaluations")
     progress = _Progress(
@@ -200,7 +223,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         batches,
         collate,
         precision,
-        args=_arguments(config, device, precision, total, learning_rate, output_dir),
+        args=_arguments(config, device, precision, total, learning_rate, model.encoder.family, output_dir),
         callbacks=[progress],
     )
     trainer.remove_callback(transformers.PrinterCallback)
@@ -211,7 +234,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     if not peers.leads:
         set_seed(config.seed + peers.rank)  # dropout must not hit every share alike
     _train(trainer, peers, config)
-    steps, seconds = int(trainer.state.global_step), watch.seconds
+    steps, seconds = int(trainer.state.global_step), watch.stop()
     positions, padded = peers.sum(network.padding.positions, network.padding.padded)
     peers.part()
     if not peers.leads:
@@ -248,17 +271,11 @@ def _train(trainer: SentenceTrainer, peers: Peers, config: TrainingConfig) -> No
     """Run the loop.
 
     Raises:
-        RunError: If the GPU's memory does not suffice, or another process of the run is gone.
+        RunError: If the memory does not suffice, or another process of the run is gone.
     """
     try:
-        with fast_float32(trainer.args.device):
+        with fast_float32(trainer.args.device), memory.training(config, trainer.args.device):
             trainer.train()
-    except torch.cuda.OutOfMemoryError:
-        raise RunError(
-            f"The GPU ran out of memory with batches of {config.batch_size} rows; set `micro_batch_size` to "
-            f"{max(1, (config.micro_batch_size or config.batch_size) // 2)}, which changes nothing but the memory needed.",
-            field="micro_batch_size",
-        ) from None
     except RuntimeError as error:
         lost = peers.explain(error)
         if lost is None:
@@ -283,6 +300,7 @@ class _Progress(TrainerCallback):
         peers: Peers,
     ) -> None:
         self._network = network
+        self._encode = RememberedTexts(network.model)
         self._insight = insight
         self._folder = folder
         self._eval_steps = eval_steps
@@ -332,7 +350,9 @@ class _Progress(TrainerCallback):
             return
         self._last_evaluated = step
         self._network.settle()
-        measured = self._insight.measure(lambda texts: self._network.model.encode(texts, batch_size=ENCODE_BATCH), step)
+        model = self._network.model
+        with memory.measuring("the model in the middle of its training", model.device):
+            measured = self._insight.measure(self._encode, step)
         if measured is None:
             return
         result, further = measured
@@ -413,7 +433,13 @@ def choose_device(config: TrainingConfig) -> torch.device:
 
 
 def _arguments(
-    config: TrainingConfig, device: torch.device, precision: Precision, total: int, learning_rate: float, output_dir: Path
+    config: TrainingConfig,
+    device: torch.device,
+    precision: Precision,
+    total: int,
+    learning_rate: float,
+    family: str,
+    output_dir: Path,
 ) -> TrainingArguments:
     arguments = TrainingArguments(
         output_dir=str(output_dir / "checkpoints"),
@@ -430,7 +456,8 @@ def _arguments(
         fp16=precision.name == "fp16",
         use_cpu=device.type == "cpu",
         logging_strategy="steps",
-        logging_steps=max(1, total // _CURVE_POINTS),
+        # To log is to fetch the loss, for which a GPU has to be waited for.
+        logging_steps=max(1 if device.type == "cpu" else min(_STEPS_BETWEEN_WAITS, total), total // _CURVE_POINTS),
         save_strategy="no",
         eval_strategy="no",
         report_to=[],
@@ -438,7 +465,9 @@ def _arguments(
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
-        ddp_find_unused_parameters=True,  # many encoders come with a pooler that nobody uses
+        # Of these families every weight has a gradient at every step, once the pooler is out of the way; to search costs each step.
+        ddp_find_unused_parameters=family not in PACKED_FAMILIES,
+        ddp_broadcast_buffers=False,  # nothing writes into them
     )
     # Several visible GPUs without torchrun would wrap the model in DataParallel.
     arguments._n_gpu = min(arguments.n_gpu, 1)
@@ -461,7 +490,8 @@ def _columns(kind: str, part: Any) -> tuple[list[list[str]], NDArray[Any] | None
 
 
 def _evaluate(model: SentenceTransformer, evaluator: Evaluator) -> Evaluation:
-    return evaluator(lambda texts: model.encode(texts, batch_size=ENCODE_BATCH))
+    with memory.measuring(f"a model on {evaluator.rows:,} rows that it does not train on", model.device):
+        return evaluator(lambda texts: model.encode(texts, batch_size=encode_batch(model.device.type)))
 
 
 def _judge(parts: Parts, metric: str, before: Evaluation | None, after: Evaluation | None) -> Verdict:

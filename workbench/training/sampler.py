@@ -52,6 +52,22 @@ class ShuffledBatches(Sampler[list[int]]):
             yield rows[start:end].tolist()
             start = end
 
+    def heaviest(self, padded: bool) -> list[int]:
+        """Return the rows of the epoch's batch that needs most memory, a sentence in two rows counted twice.
+
+        Args:
+            padded: Whether its sentences are padded to the longest.
+        """
+        rows, ends = self._current()
+        starts = np.concatenate(([0], ends[:-1]))
+        lengths = self._tokens.lengths[self._tokens.columns[:, rows]]
+        if padded:
+            sizes = np.maximum.reduceat(lengths.max(axis=0), starts) * (ends - starts)
+        else:
+            sizes = np.add.reduceat(lengths.sum(axis=0), starts)
+        batch = int(sizes.argmax())
+        return rows[starts[batch] : ends[batch]].tolist()
+
     def _current(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the rows of the epoch in their order, (rows,), and where each batch ends in it, (batches,)."""
         if self._batches is None:

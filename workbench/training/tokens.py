@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from workbench.data.texts import TextColumn, chunks, digest_texts, number_digests
 from workbench.models import SentenceTransformer
+from workbench.models.token_ids import TokenIds
 from workbench.training.token_cache import TokenArrays, TokenCache, read_arrays
 
 _PIECES_AT_ONCE = 1 << 20
@@ -71,6 +72,14 @@ class Tokens:
         for start in range(0, len(self._pieces), _PIECES_AT_ONCE):
             occurs[self._pieces[start : start + _PIECES_AT_ONCE]] = True
         return occurs
+
+    def gather(self, sequences: NDArray[np.int64]) -> TokenIds:
+        """Return the word pieces of some sequences."""
+        lengths = self.lengths[sequences]
+        ends = np.cumsum(lengths)
+        # Where each piece stands: behind the beginning of its sequence by as much as it is behind the beginning of its copy.
+        places = np.repeat(self._starts[sequences] - (ends - lengths), lengths) + np.arange(lengths.sum())
+        return TokenIds(self._pieces[places].astype(np.int64), lengths)
 
     def ids(self, sequence: int) -> list[int]:
         """Return the word pieces of a sequence."""

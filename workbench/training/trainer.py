@@ -18,7 +18,7 @@ from workbench.models import SentenceTransformer
 from workbench.models.numerics import tf32
 from workbench.training.batch import Batch, Collate
 from workbench.training.distributed import Peers
-from workbench.training.embedding import Padding, embed
+from workbench.training.embedding import Padding, embed, prepare
 from workbench.training.occurring import OccurringWords
 from workbench.training.precision import Precision
 from workbench.training.sampler import ShuffledBatches
@@ -56,10 +56,16 @@ class TrainedNetwork(nn.Module):
         self._peers = peers
         self._micro_batch_size = micro_batch_size
 
+    def prepare(self, batch: Batch) -> Batch:
+        """Return a batch with as much done for its forward pass as can be done beforehand."""
+        return prepare(self.model, batch, self._sentences(batch), self._peers)
+
+    def _sentences(self, batch: Batch) -> int | None:
+        return None if self._micro_batch_size is None else self._micro_batch_size * len(batch.columns)
+
     def forward(self, batch: Batch) -> Tensor:
         """Return the loss of a batch."""
-        sentences = None if self._micro_batch_size is None else self._micro_batch_size * len(batch.columns)
-        columns = embed(self.model, batch, self.padding, sentences, self._peers)
+        columns = embed(self.model, batch, self.padding, self._sentences(batch), self._peers)
         # Cosines and logarithms of sums of exponentials want float32, whatever the encoder computed in.
         with torch.autocast(self.model.device.type, enabled=False):
             value: Tensor = self.loss([column.float() for column in columns], batch.labels)
@@ -81,6 +87,8 @@ class SentenceTrainer(Trainer):
         precision: In which numbers; `args` say the same of the encoder.
         ahead: Whether the next batch is made in a thread while the device computes; None for wherever that is not the CPU, which
             has nothing to gain.
+        rehearse: Whether the batch that needs most memory goes forward and backward once before the first step, so that too little of
+            it shows at once and not in the middle; None for on a GPU only, where it is scarce. The steps are the same either way.
         **kwargs: Trainer's own arguments.
     """
 
@@ -91,6 +99,7 @@ class SentenceTrainer(Trainer):
         collate: Collate,
         precision: Precision,
         ahead: bool | None = None,
+        rehearse: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(model=network, train_dataset=range(collate.rows), **kwargs)
@@ -99,6 +108,7 @@ class SentenceTrainer(Trainer):
         self._collate = collate
         self._precision = precision
         self._ahead = self.args.device.type != "cpu" if ahead is None else ahead
+        self._rehearses = self.args.device.type == "cuda" if rehearse is None else rehearse
         self._thread: ThreadPoolExecutor | None = None
         self.rows_seen = 0
 
@@ -127,7 +137,7 @@ class SentenceTrainer(Trainer):
         return self._make_now(rows) if self._thread is None else self._thread.submit(self._make_now, rows)
 
     def _make_now(self, rows: Sequence[int]) -> Batch:
-        return self._collate(rows).to(self.args.device)
+        return self._network.prepare(self._collate(rows).to(self.args.device))
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> None:
         """Leave the scaling of the loss to the loss."""
@@ -142,8 +152,24 @@ class SentenceTrainer(Trainer):
         """Run forward and backward of one batch and return the loss."""
         model.train()
         batch = inputs.result() if isinstance(inputs, Future) else inputs
+        if self._rehearses:
+            self._rehearses = False
+            self._rehearse(model)
         self.rows_seen += batch.rows
+        return self._forward_and_backward(model, batch)
+
+    def _forward_and_backward(self, model: nn.Module, batch: Batch) -> Tensor:
         with tf32(self._precision.tf32):
             value: Tensor = model(batch)
             self.accelerator.backward(value)
         return value.detach()
+
+    def _rehearse(self, model: nn.Module) -> None:
+        """Pass the heaviest batch forward and backward, and leave everything as it was."""
+        device, counted = self.args.device, self._network.padding
+        self._network.padding = Padding()
+        batch = self._make_now(self._batches.heaviest(padded=not self._network.model.encoder.packs))
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            self._forward_and_backward(model, batch)
+        model.zero_grad()
+        self._network.padding = counted
