@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -268,15 +268,14 @@ def _load_model(folder: ModelFolder) -> PreTrainedModel:
     # Of 'sdpa' and 'eager' a family may know only the second.
     for implementation in (_attention_for(folder.config.get("model_type")), "eager"):
         try:
-            model = family.from_pretrained(
+            model, found = family.from_pretrained(
                 folder.encoder,
                 attn_implementation=implementation,
                 trust_remote_code=False,
                 local_files_only=True,
                 dtype=torch.float32,
+                output_loading_info=True,
             )
-            model.config.use_cache = False
-            return model
         except ValueError as error:
             if implementation == "eager":
                 raise ModelError(
@@ -284,7 +283,31 @@ def _load_model(folder: ModelFolder) -> PreTrainedModel:
                 ) from None
         except (OSError, RuntimeError, KeyError) as error:
             raise ModelError(f"The encoder in `{folder.encoder}` cannot be loaded: {_first_line(error)}.", field="base") from None
+        else:
+            _check_weights(folder, model, found)
+            model.config.use_cache = False
+            return model
     raise AssertionError("the loop returns or raises")
+
+
+def _check_weights(folder: ModelFolder, model: PreTrainedModel, found: Mapping[str, Any]) -> None:
+    """Refuse an encoder part of which transformers filled with random numbers, which it does without an error.
+
+    Only the pooler may be missing: sentence vectors come from pooling layers of our own, and it is not used.
+
+    Raises:
+        ModelError: Naming the weights that are missing or have another shape.
+    """
+    missing = sorted(name for name in found["missing_keys"] if "pooler." not in name)
+    reshaped = sorted(str(entry[0] if isinstance(entry, tuple) else entry) for entry in found.get("mismatched_keys", ()))
+    for names, words in ((missing, "missing"), (reshaped, "of another shape than config.json says")):
+        if names:
+            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            raise ModelError(
+                f"{len(names)} of the {len(model.state_dict())} weights of the encoder in `{folder.encoder}` are {words} ({shown}); "
+                "the folder is damaged, not complete, or its config.json belongs to another model. Download or save it again.",
+                field="base",
+            )
 
 
 def _load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerFast:
