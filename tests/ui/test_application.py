@@ -7,9 +7,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from workbench.errors import InputError
 from workbench.settings import Settings
+from workbench.ui.application import create_app
 from workbench.ui.server import address, serve
 
 ROOT = Path(__file__).parents[2]
@@ -104,3 +106,31 @@ def test_port_0_is_printed_and_sigterm_ends_the_server(home):
         _, errors = process.communicate()
     assert "Traceback" not in errors
     assert process.returncode in {0, -signal.SIGTERM}
+
+
+def test_no_file_of_the_owner_is_read_by_naming_its_path(home, tmp_path):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("sentence1,sentence2,score\nthe password,is swordfish,1\n", encoding="utf-8")
+    file = {"path": str(secret), "orig_name": "secret.csv", "meta": {"_type": "gradio.FileData"}}
+    with TestClient(create_app(Settings(home=home)), base_url="http://127.0.0.1:7860") as client:
+        functions = client.get("/config").json()["dependencies"]
+        taking = [item for item in functions if item["backend_fn"] and item["inputs"]]
+        assert taking
+        for function in taking:
+            data = {"data": [file for _ in function["inputs"]], "fn_index": function["id"], "session_hash": "thief"}
+            client.post("/gradio_api/run/predict", json=data)
+            client.post("/gradio_api/queue/join", json=data)
+        assert client.get(f"/gradio_api/file={secret}").status_code in {403, 404}
+    copies = [path for path in home.rglob("*") if path.is_file() and b"swordfish" in path.read_bytes()]
+    assert copies == []
+
+
+def test_every_answer_says_who_may_frame_and_read_it(home):
+    with TestClient(create_app(Settings(home=home)), base_url="http://127.0.0.1:7860") as client:
+        for path in ("/", "/api/health", "/wb-static/workbench.css", "/nowhere"):
+            answer = client.get(path, headers={"Origin": "http://localhost:9999"})
+            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["referrer-policy"] == "same-origin"
+            assert not [name for name in answer.headers if name.startswith("access-control-")]

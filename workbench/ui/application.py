@@ -19,6 +19,7 @@ from workbench.ui.api.outcome import create_outcome_routes
 from workbench.ui.api.routes import answer_error, create_routes
 from workbench.ui.context import Context
 from workbench.ui.gate import Gate
+from workbench.ui.headers import SafetyHeaders
 from workbench.ui.streams import Streams, streams_script
 
 STATIC = Path(__file__).parent / "static"
@@ -57,9 +58,12 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Workbench", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.context = context
     blocks = create_blocks(context)
+    # Gradio asks whether a file named by path was uploaded only once its blocks are launched, which mounting never sets.
+    blocks.has_launched = True
     # Gradio has no public name for it.
     app.add_middleware(Streams, waits=lambda session: bool(blocks._queue.pending_event_ids_session.get(session)))
     app.add_middleware(Gate, settings=settings)
+    app.add_middleware(SafetyHeaders)
     app.add_exception_handler(WorkbenchError, answer_error)
     app.include_router(create_routes(context))
     app.include_router(create_outcome_routes(context))
