@@ -111,6 +111,12 @@ def test_every_kind_has_a_default_that_takes_it(kind: str) -> None:
     assert losses_for(kind)[0] == spec.name
 
 
+def test_scored_pairs_start_at_a_scale_that_leaves_unrelated_texts_apart() -> None:
+    assert default_loss("scored_pairs") == LossSpec("CoSENTLoss", {"scale": 5.0})
+    # Named without parameters, the loss is the field's own.
+    assert parse_loss("CoSENTLoss") == LossSpec("CoSENTLoss", {"scale": 20.0})
+
+
 def test_a_loss_that_does_not_fit_names_those_that_do() -> None:
     with pytest.raises(ConfigError, match="MultipleNegativesRankingLoss") as caught:
         LossSpec("CoSENTLoss").check_kind("pairs")
