@@ -347,6 +347,8 @@ def test_a_recipe_file_is_opened_and_undo_brings_the_old_layers_back(build, home
 def test_a_finished_run_is_opened_as_blocks_and_its_own_layers_come_back(build, home, server, tiny_bert):
     from workbench.models import Dense, Normalize, Pooling, SentenceTransformer, Transformer
 
+    with open_database(home):
+        pass  # made before the run's folder: a history that is made after it takes up what it finds there
     run_id = create_run_id()
     folder = run_folder(run_id, home)
     folder.mkdir(parents=True)
