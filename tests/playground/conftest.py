@@ -15,6 +15,8 @@ def add_run(home):
 
     def add(status, name="tuned", base="scratch", device="", training=None):
         run_id = create_run_id()
+        with open_database(home):
+            pass  # made before the run's folder: a history that is made after it takes up what it finds there
         folder = run_folder(run_id, home)
         folder.mkdir(parents=True)
         (folder / RECIPE_FILE).write_text(
