@@ -33,7 +33,7 @@ NEVER = {
     "playground": {"gradio"},
     "ui": HEAVY | {"sqlite3"},
 }
-ANYWHERE = {"errors", "settings"}
+ANYWHERE = {"errors", "settings", "json_text", "writing"}
 
 
 def imports(path: Path) -> set[str]:

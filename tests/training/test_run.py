@@ -148,7 +148,7 @@ def test_what_a_run_tells_and_leaves(tiny_bert: Path, sentences: list[str], home
     assert model.encode("pay it").shape == (32,)
     saved = json.loads((folder / "evaluations" / "verdict.json").read_text())
     assert saved == json.loads(json.dumps(result.to_dict()["verdict"]))
-    assert sorted(item.name for item in folder.iterdir()) == ["evaluations", "model"]
+    assert sorted(item.name for item in folder.iterdir()) == ["evaluations", "model", "models"]
     rates = [point["learning_rate"] for point in listener.train]
     assert max(rates) == pytest.approx(1e-3, rel=0.2) and rates[-1] < rates[3]
 

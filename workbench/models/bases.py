@@ -10,6 +10,7 @@ from typing import Any
 
 from workbench.errors import ModelError
 from workbench.models.folder import is_model_folder, read_folder
+from workbench.models.kept import follow_pointer
 from workbench.recipe.architecture import EncoderInfo
 
 SCRATCH = "scratch"
@@ -167,7 +168,8 @@ def _find(name: str, home: Path, download: Callable[[str], Path]) -> tuple[str, 
                 f"The bundled encoder {text!r} is not part of this copy of the workbench; use scratch or a folder.", field="base"
             )
         return "bundled", BUNDLED[text]
-    for candidate in (Path(text).expanduser(), home / "models" / text):
+    for named in (Path(text).expanduser(), home / "models" / text):
+        candidate = follow_pointer(named)
         if text and candidate.is_dir():
             if not is_model_folder(candidate):
                 raise ModelError(

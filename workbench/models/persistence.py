@@ -6,7 +6,6 @@ Nothing a file names is imported, and weights are safetensors; a legacy pytorch_
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from workbench.errors import ModelError
+from workbench.json_text import dump_json
 from workbench.models.folder import ModelFolder, ModuleOnDisk
 from workbench.models.layer import Layer
 from workbench.models.pooling import Pooling
@@ -138,4 +138,4 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def _write_json(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    path.write_text(dump_json(data, indent=2) + "\n", encoding="utf-8")

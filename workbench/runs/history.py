@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from workbench.errors import InputError, RunError
+from workbench.models.kept import mend_model
 from workbench.runs import store
 from workbench.runs.database import has_history, may_write, open_database, read_database, transaction
 from workbench.runs.ending import clear_up, describe_death
@@ -53,7 +54,8 @@ def interrupt_dead_runs(connection: sqlite3.Connection, home: Path) -> None:
                 continue
             status, message = describe_death(folder)
             # Guarded by the process: the row may have been handed from the supervisor to the run in the meantime.
-            store.transition(connection, run_id, status, {"message": message}, process=process)
+            if store.transition(connection, run_id, status, {"message": message}, process=process):
+                mend_model(folder)
 
 
 def _has_dead_runs(connection: sqlite3.Connection) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from workbench.errors import InputError, RunError
+from workbench.models.kept import MODEL_FOLDER, kept_model
 from workbench.recipe import Recipe
 from workbench.runs.states import ACTIVE, Status
 
@@ -23,7 +24,6 @@ RECORD_FILE = "run.json"
 LOG_FILE = "log.txt"
 METRICS_FILE = "metrics.jsonl"
 WATCH_FILE = "evaluations/watch.jsonl"
-MODEL_FOLDER = "model"
 BASE_FOLDER = "base"
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}")
@@ -126,8 +126,7 @@ class Run:
     @property
     def model_folder(self) -> Path | None:
         """Where its trained model is, None where it has none."""
-        folder = self.folder / MODEL_FOLDER
-        return folder if (folder / "modules.json").is_file() else None
+        return self.folder / MODEL_FOLDER if kept_model(self.folder) is not None else None
 
     def recipe(self) -> Recipe:
         """Return what it does, as it was frozen when it was queued.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from workbench.json_text import dump_json
 from workbench.runs.database import now, transaction
 from workbench.runs.process import ProcessId
 from workbench.runs.record import keep_record
@@ -217,4 +217,4 @@ def _encode(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+    return None if value is None else dump_json(value)

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
+from workbench.models.kept import mend_model
 from workbench.recipe import TrainingConfig
 from workbench.runs import store
 from workbench.runs.database import connect, patiently
@@ -116,7 +117,8 @@ def _carry_out(connection: sqlite3.Connection, run: Run, home: Path, start: Star
     clear_up(run.folder)
     status, end = describe_end(popen.wait(), forced and requested is not None, killed_for_memory, run.folder)
     # Does nothing where the run itself has written how it ended.
-    patiently(lambda: store.transition(connection, run.run_id, status, {"message": end}), say)
+    if patiently(lambda: store.transition(connection, run.run_id, status, {"message": end}), say):
+        mend_model(run.folder)
 
 
 class _Child:

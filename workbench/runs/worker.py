@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import json
 import math
 import os
 import signal
@@ -20,6 +18,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import LostProcessError, WorkbenchError, is_out_of_memory
+from workbench.json_text import dump_json, finite
+from workbench.models.kept import mend_model
 from workbench.recipe import Recipe
 from workbench.runs import store
 from workbench.runs.database import connect, now, patiently
@@ -29,6 +29,7 @@ from workbench.runs.launcher import LOST_CODE
 from workbench.runs.process import end_with_parent, leave, say, this_process
 from workbench.runs.run import LOG_FILE, METRICS_FILE, Run
 from workbench.settings import keep_private
+from workbench.writing import is_disk_full
 
 if TYPE_CHECKING:
     from workbench.data import Parts
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 _PROGRESS_SECONDS = 0.5
 _STOP_POLL_SECONDS = 0.1
-_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class RunListener:
@@ -66,7 +66,7 @@ class RunListener:
 
     def on_start(self, total_steps: int, device: str, facts: Mapping[str, Any]) -> None:
         """Note how long it will be and where it runs."""
-        values = {"total_steps": total_steps, "device": device, "facts": _finite(dict(facts)), "heartbeat": now()}
+        values = {"total_steps": total_steps, "device": device, "facts": finite(dict(facts)), "heartbeat": now()}
         if facts.get("primary_metric"):
             values["primary_metric"] = facts["primary_metric"]
         patiently(lambda: store.update(self._connection, self._run_id, values), say)
@@ -80,8 +80,9 @@ class RunListener:
         self._append("evaluation", point)
         value = point.get("value")
         if isinstance(value, int | float):
+            measured = f"{value:.4f}" if math.isfinite(value) else "cannot be measured"
             best = ", the best so far" if point.get("best") else ""
-            write_log(f"Step {point.get('step')}: {point.get('primary_metric')} {value:.4f} on the validation part{best}.")
+            write_log(f"Step {point.get('step')}: {point.get('primary_metric')} {measured} on the validation part{best}.")
 
     def on_progress(self, step: int, total_steps: int, epoch: float, pairs_per_second: float, seconds: float) -> None:
         """Note how far it is, at most twice a second."""
@@ -133,7 +134,7 @@ class RunListener:
         self._keep = keep
 
     def _append(self, kind: str, point: Mapping[str, Any]) -> None:
-        line = json.dumps({"type": kind, **_finite(dict(point)), "time": round(time.time(), 3)}, ensure_ascii=False)
+        line = dump_json({"type": kind, **point, "time": round(time.time(), 3)})
         # One write a line, so that a reader sees all of it or none, and never one line in another.
         self._metrics.write(line.encode() + b"\n")
 
@@ -193,7 +194,9 @@ def execute(run_id: str, home: Path, trainer: Trainer | None = None, parts: Part
             result = _train(run, home, listener, trainer, parts)
             assert result is not None, "the first process measures"
         except Exception as error:
-            return _report_failure(connection, run, error)
+            code = _report_failure(connection, run, error)
+            mend_model(run.folder)
+            return code
         finally:
             with suppress(OSError, sqlite3.Error):
                 listener.close()
@@ -266,7 +269,7 @@ def _train(run: Run, home: Path, listener: Listener, trainer: Trainer | None, pa
 
 
 def _finish(connection: sqlite3.Connection, run_id: str, result: TrainingResult) -> None:
-    values = _finite(result.to_dict())
+    values = finite(result.to_dict())
     columns = {
         "step": result.steps,
         "seconds": result.seconds,
@@ -308,7 +311,7 @@ def _report_failure(connection: sqlite3.Connection, run: Run, error: Exception) 
         return LOST_CODE  # the launcher knows how the other one ended
     with suppress(sqlite3.Error):
         store.transition(connection, run.run_id, "failed", {"message": message})
-    return DISK_FULL_CODE if message == DISK_FULL else 1
+    return DISK_FULL_CODE if says_disk_full(message) else 1
 
 
 def describe_failure(error: BaseException, recipe: Recipe | None = None) -> str:
@@ -316,7 +319,7 @@ def describe_failure(error: BaseException, recipe: Recipe | None = None) -> str:
     if isinstance(error, WorkbenchError):
         return error.message
     text = " ".join(str(error).split())
-    if _is_disk_full(error, text):
+    if is_disk_full(error):
         return DISK_FULL
     if is_out_of_memory(error):
         rows = "" if recipe is None else f" at {recipe.training.micro_batch_size or recipe.training.batch_size} rows at a time"
@@ -327,22 +330,6 @@ def describe_failure(error: BaseException, recipe: Recipe | None = None) -> str:
     short = text if len(text) <= 300 else text[:297] + "..."
     cause = f"{type(error).__name__}: {short}" if short else type(error).__name__
     return f"The run ended on an unexpected error ({cause}); the whole of it is in the run's {LOG_FILE}."
-
-
-def _is_disk_full(error: BaseException, text: str) -> bool:
-    number = error.errno if isinstance(error, OSError) else None
-    return number in _DISK_FULL or says_disk_full(text)
-
-
-def _finite(value: Any) -> Any:
-    """Return JSON data in which NaN and infinity are null: browsers read no other JSON."""
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _open_metrics(path: Path) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from workbench.evaluation import Encode, Evaluation, Evaluator, measure_separation
 from workbench.evaluation.evaluation import unit_vectors
+from workbench.json_text import dump_json
 
 WATCH_FILE = "watch.jsonl"
 
@@ -62,7 +62,7 @@ class Insight:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         # One write a line, so that a reader sees all of it or none.
         with self._path.open("ab", buffering=0) as file:
-            file.write(json.dumps(line).encode() + b"\n")
+            file.write(dump_json(line).encode() + b"\n")
 
 
 class _Memory:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +20,10 @@ from workbench.evaluation import (
 )
 from workbench.evaluation.calibration import CALIBRATION_FILE, MATCH_WORDS, why_no_threshold
 from workbench.evaluation.general import GeneralCheck, not_checked
+from workbench.json_text import dump_json
 from workbench.models.bases import SCRATCH
 from workbench.recipe import KINDS
+from workbench.writing import replacing, write_json
 
 if TYPE_CHECKING:
     from workbench.data import Parts
@@ -78,7 +79,7 @@ class Outcome:
         """
         check = self._check(tuned)
         self._folder.mkdir(parents=True, exist_ok=True)
-        _write(self._folder / GENERAL_FILE, check.to_dict())
+        write_json(self._folder / GENERAL_FILE, check.to_dict())
         if tuned is None or before is None or after is None:
             return check
         test = _both(before, after)
@@ -90,7 +91,7 @@ class Outcome:
         if kept is not None and validation is not None:
             threshold = calibrate(kind, kept, test, validation.rows, after.rows, classes)
         groups = classes if kind not in MATCH_WORDS else tuple(reversed(MATCH_WORDS[kind]))
-        _write(
+        write_json(
             self._folder / CALIBRATION_FILE,
             {
                 "threshold": None if threshold is None else threshold.to_dict(),
@@ -99,9 +100,9 @@ class Outcome:
                 "reliability": {side: reliability(details) for side, details in test.items()},
             },
         )
-        with (self._folder / TEST_ROWS_FILE).open("w", encoding="utf-8") as stream:
+        with replacing(self._folder / TEST_ROWS_FILE) as stream:
             for row in self._rows(test):
-                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+                stream.write(dump_json(row) + "\n")
         return check
 
     def _check(self, tuned: SentenceTransformer | None) -> GeneralCheck:
@@ -138,7 +139,3 @@ def _both(base: Evaluation, tuned: Evaluation) -> dict[str, Details]:
 
 def _number(value: Any) -> int | float:
     return int(value) if isinstance(value, np.integer) else round(float(value), 6)
-
-
-def _write(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -26,6 +25,7 @@ from workbench.losses import build_loss
 from workbench.models import SentenceTransformer, build_network
 from workbench.models.attention_gpu import leave_cudnn_out
 from workbench.models.bases import SCRATCH
+from workbench.models.kept import NUMBERED, drop_model, keep_model, kept_model, mend_model
 from workbench.models.numerics import fast_float32, wait_for
 from workbench.models.transformer import PACKED_FAMILIES
 from workbench.recipe import KINDS, Recipe, TrainingConfig
@@ -43,6 +43,7 @@ from workbench.training.sampler import ShuffledBatches
 from workbench.training.token_cache import TokenCache
 from workbench.training.tokens import Tokens
 from workbench.training.trainer import SentenceTrainer, TrainedNetwork
+from workbench.writing import describe_refusal, is_disk_full, write_json
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -136,7 +137,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         recipe: Architecture and loss settled.
         parts: The data, split.
         home: The workbench's home, where base encoders are looked up.
-        output_dir: Gets `model/`, `evaluations/`, and `base/` where the base has no folder of its own.
+        output_dir: Gets `model` (see `workbench.models.kept`), `evaluations/`, and `base/` where the base has no folder of its own.
         listener: Is told everything, and may ask for a stop.
 
     Returns:
@@ -188,7 +189,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         before = None if test is None else _evaluate(base, test)
         baseline = None if validation is None else _evaluate(base, validation)
     if peers.leads:
-        _write_json(output_dir / "evaluations" / "before.json", _record(before))
+        write_json(output_dir / "evaluations" / "before.json", _record(before))
     where = str(device) if peers.size == 1 else f"{peers.size} x {device.type}"
     packing = "packed without padding" if model.encoder.packs else "padded, sorted by length"
     listener.on_message(
@@ -215,9 +216,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     model.encoder.freeze_pooler()
     network = TrainedNetwork(model, loss, peers, config.micro_batch_size, find_occurring_words(model, tokens, config.weight_decay))
     insight = Insight(parts.kind, validation, recipe.watch if peers.leads else (), output_dir / "evaluations")
-    progress = _Progress(
-        network, insight, output_dir / "model", config.eval_interval(total), steps_per_epoch, listener, watch, peers
-    )
+    progress = _Progress(network, insight, output_dir, config.eval_interval(total), steps_per_epoch, listener, watch, peers)
     trainer = SentenceTrainer(
         network,
         batches,
@@ -233,7 +232,12 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         progress.evaluate(0)
     if not peers.leads:
         set_seed(config.seed + peers.rank)  # dropout must not hit every share alike
-    _train(trainer, peers, config)
+    try:
+        _train(trainer, peers, config)
+    except BaseException:
+        if peers.leads:
+            mend_model(output_dir)
+        raise
     steps, seconds = int(trainer.state.global_step), watch.stop()
     positions, padded = peers.sum(network.padding.positions, network.padding.padded)
     peers.part()
@@ -242,11 +246,12 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     shutil.rmtree(output_dir / "checkpoints", ignore_errors=True)
     progress.finish(steps)
 
-    tuned = None if progress.kept_step is None else SentenceTransformer(output_dir / "model", device=device)
+    kept = kept_model(output_dir)
+    tuned = None if progress.kept_step is None or kept is None else SentenceTransformer(kept, device=device)
     after = None if test is None or tuned is None else _evaluate(tuned, test)
-    _write_json(output_dir / "evaluations" / "after.json", _record(after))
+    write_json(output_dir / "evaluations" / "after.json", _record(after))
     verdict = _judge(parts, primary, before, after)
-    _write_json(output_dir / "evaluations" / "verdict.json", verdict.to_dict())
+    write_json(output_dir / "evaluations" / "verdict.json", verdict.to_dict())
     listener.on_message(verdict.sentence)
     listener.on_message(outcome.write(tuned, validation, baseline, before, after).sentence)
     return TrainingResult(
@@ -350,13 +355,16 @@ class _Progress(TrainerCallback):
             return
         self._last_evaluated = step
         self._network.settle()
+        self._check_weights(step)
         model = self._network.model
         with memory.measuring("the model in the middle of its training", model.device):
             measured = self._insight.measure(self._encode, step)
         if measured is None:
             return
         result, further = measured
-        best = result.value >= self._best
+        # What cannot be measured (all vectors alike, say) is worse than any number.
+        value = result.value if np.isfinite(result.value) else -np.inf
+        best = value >= self._best
         self._listener.on_evaluation(
             {
                 "step": step,
@@ -369,13 +377,13 @@ class _Progress(TrainerCallback):
             }
         )
         if best:
-            self._best = result.value
+            self._best = value
             self._save(step)
 
     def finish(self, steps: int) -> None:
         """Leave the model behind that the run, or whoever stopped it, wants."""
         if self.keep == "none":
-            shutil.rmtree(self._folder, ignore_errors=True)
+            drop_model(self._folder)
             self.kept_step = None
         elif self.keep == "latest" or not self._insight.validates:
             self._save(steps)
@@ -389,16 +397,30 @@ class _Progress(TrainerCallback):
 
     def _save(self, step: int) -> None:
         """Replace the kept model; at no moment is there no whole one."""
-        fresh = self._folder.with_name(self._folder.name + ".new")
-        shutil.rmtree(fresh, ignore_errors=True)
         self._network.settle()
-        self._network.model.save(fresh)
-        old = self._folder.with_name(self._folder.name + ".old")
-        if self._folder.exists():
-            self._folder.rename(old)
-        fresh.rename(self._folder)
-        shutil.rmtree(old, ignore_errors=True)
+        self._check_weights(step)
+        try:
+            keep_model(self._folder, step, self._network.model.save)
+        except Exception as error:
+            # A full disk reaches us as an OSError, or in the words of safetensors.
+            if not isinstance(error, OSError) and not is_disk_full(error):
+                raise
+            before = f" The model of step {self.kept_step} is still whole in `{self._folder}`." if self.kept_step else ""
+            reason = describe_refusal(error, self._folder / NUMBERED)
+            raise RunError(f"The model of step {step} could not be saved: {reason}{before}") from None
         self.kept_step = step
+
+    def _check_weights(self, step: int) -> None:
+        """Refuse weights that are no numbers before anything is measured with them or saved of them.
+
+        Raises:
+            RunError: If there are any.
+        """
+        if not all(bool(torch.isfinite(weight).all()) for weight in self._network.model.state_dict().values()):
+            raise RunError(
+                f"A weight of the network is no longer a number at step {step}; lower `learning_rate`, or use `precision` fp32.",
+                field="learning_rate",
+            )
 
 
 def choose_device(config: TrainingConfig) -> torch.device:
@@ -508,8 +530,3 @@ def _record(evaluation: Evaluation | None) -> dict[str, Any] | None:
     if evaluation is None:
         return None
     return {"metrics": dict(evaluation.metrics), "primary_metric": evaluation.primary_metric, "rows": evaluation.rows}
-
-
-def _write_json(path: Path, data: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
