@@ -1,7 +1,6 @@
 """The model that a run keeps: whole at every instant, whatever ends the writer, and nothing left over."""
 
 import errno
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,7 +33,7 @@ def test_the_path_stays_and_only_the_last_model_is_there(tmp_path: Path) -> None
     for step, text in ((0, "a"), (5, "b"), (9, "c")):
         keep_model(tmp_path, step, writer(text))
     assert content(tmp_path) == "c" == (tmp_path / "model" / "modules.json").read_text()
-    assert not Path(os.readlink(tmp_path / "model")).is_absolute()
+    assert not (tmp_path / "model").readlink().is_absolute()
     assert names(tmp_path) == ["model", "models", "models/0003-step-9"]
     (tmp_path / "run").mkdir()
     tmp_path.rename(moved := tmp_path.with_name("moved"))  # a home may be moved

@@ -6,7 +6,6 @@ the one since 5.4. A plain transformers folder (config.json, weights, tokenizer)
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import ModelError
+from workbench.json_text import load_json
+from workbench.models.weights import read_header, refuse_non_finite, weight_files
 from workbench.recipe.architecture import LayerSpec
 from workbench.recipe.layers import ACTIVATIONS, LAYERS, POOLING_MODES
 
@@ -116,14 +117,27 @@ class ModelFolder:
         Raises:
             ModelError: If config.json does not say.
         """
-        for key in ("hidden_size", "dim", "d_model", "n_embd"):
-            if isinstance(self.config.get(key), int):
+        for key in _WIDTHS:
+            if key in self.config:
                 return int(self.config[key])
         raise ModelError(f"`{self.encoder / 'config.json'}` names no width (hidden_size); this is no text encoder.", field="base")
 
     def num_parameters(self) -> int:
         """Count the encoder's numbers from its safetensors headers; 0 where only another weight format is there."""
-        return sum(_count_safetensors(file) for file in sorted(self.encoder.glob("*.safetensors")))
+        return sum(
+            math.prod(tensor.shape)
+            for file in weight_files(self.encoder)
+            for name, tensor in read_header(file).items()
+            if not name.endswith("position_ids")
+        )
+
+    def check_numbers(self) -> None:
+        """Look through all weights, which takes as long as reading the files.
+
+        Raises:
+            ModelError: If a file of weights is damaged, or a weight is NaN or infinite.
+        """
+        refuse_non_finite([module.path for module in self.modules])
 
 
 def is_model_folder(path: Path) -> bool:
@@ -149,10 +163,10 @@ def read_folder(path: Path) -> ModelFolder:
     encoder = modules[0].path
     if not (encoder / "config.json").is_file():
         raise ModelError(f"`{encoder}` holds no config.json, so it is no encoder; choose a folder that does.", field="base")
-    config = read_json(encoder / "config.json")
+    config = _check_config(read_json(encoder / "config.json"), encoder / "config.json")
     length, positions, lower = _read_lengths(encoder, config)
     settings_file = path / "config_sentence_transformers.json"
-    settings = read_json(settings_file) if settings_file.is_file() else {}
+    settings = _check_settings(read_json(settings_file), settings_file) if settings_file.is_file() else {}
     return ModelFolder(path, encoder, config, length, positions, lower, modules, settings)
 
 
@@ -163,7 +177,7 @@ def read_json(path: Path) -> dict[str, Any]:
         ModelError: If the file is missing, not JSON, or not an object.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = load_json(path.read_text(encoding="utf-8"), float if path.name in _LENIENT else None)
     except (OSError, ValueError) as error:
         raise ModelError(f"`{path}` cannot be read: {error}.", field="base") from None
     if not isinstance(data, dict):
@@ -173,7 +187,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _read_modules(path: Path) -> tuple[ModuleOnDisk, ...]:
     try:
-        entries = json.loads((path / "modules.json").read_text(encoding="utf-8"))
+        entries = load_json((path / "modules.json").read_text(encoding="utf-8"))
         pairs = [(str(entry["type"]), str(entry.get("path", ""))) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"`{path / 'modules.json'}` cannot be read: {error}.", field="base") from None
@@ -186,7 +200,12 @@ def _read_modules(path: Path) -> tuple[ModuleOnDisk, ...]:
                 f"`{path / 'modules.json'}` asks for the module type {type_name!r}, which this workbench does not load; it loads {known}.",
                 field="base",
             )
-        folder = (path / relative).resolve()
+        try:
+            folder = (path / relative).resolve()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ModelError(
+                f"`{path / 'modules.json'}` names a folder that is none: {relative!r} ({error}).", field="base"
+            ) from None
         if folder != path.resolve() and path.resolve() not in folder.parents:
             raise ModelError(f"`{path / 'modules.json'}` points outside its folder: {relative!r}.", field="base")
         config_file = folder / "config.json"
@@ -201,18 +220,19 @@ def _read_lengths(encoder: Path, config: Mapping[str, Any]) -> tuple[int, int, b
     positions = config.get("max_position_embeddings") or config.get("n_positions")
     limit = int(positions) if isinstance(positions, int) and positions > 0 else math.inf
     if config.get("model_type") in OFFSET_FAMILIES:
-        limit -= 2
+        limit = max(1, limit - 2)
     tokenizer_file = encoder / "tokenizer_config.json"
     stated = read_json(tokenizer_file).get("model_max_length") if tokenizer_file.is_file() else None
     length: float = limit
-    if isinstance(stated, int | float) and 0 < stated < 1e9:
+    if isinstance(stated, int | float) and not isinstance(stated, bool) and 1 <= stated < 1e9:
         length = min(length, int(stated))
     lower = False
     for name in TRANSFORMER_CONFIGS:
         if (encoder / name).is_file():
             own = read_json(encoder / name)
-            if isinstance(own.get("max_seq_length"), int):
-                length = min(limit, own["max_seq_length"])
+            wanted = own.get("max_seq_length")
+            if wanted is not None:
+                length = min(limit, _positive(wanted, "max_seq_length", encoder / name))
             lower = bool(own.get("do_lower_case"))
             break
     if math.isinf(length):
@@ -220,20 +240,77 @@ def _read_lengths(encoder: Path, config: Mapping[str, Any]) -> tuple[int, int, b
     return int(length), int(max(length, limit) if math.isfinite(limit) else 32768), lower
 
 
-def _count_safetensors(file: Path) -> int:
-    with file.open("rb") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        if size > 100_000_000:
-            raise ModelError(f"`{file}` is no safetensors file.", field="base")
-        header = json.loads(stream.read(size))
-    shapes = (item["shape"] for name, item in header.items() if name != "__metadata__" and not name.endswith("position_ids"))
-    return sum(math.prod(shape) for shape in shapes)
+_WIDTHS = ("hidden_size", "dim", "d_model", "n_embd")
+_SIZES = (
+    *_WIDTHS,
+    "vocab_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "n_layers",
+    "n_heads",
+    "num_layers",
+    "num_heads",
+    "d_kv",
+    "d_ff",
+)
+_LARGEST_SIZE = 1 << 31
+_LENIENT = frozenset({"tokenizer_config.json"})
+"""Here some tokenizers write a largest length of Infinity, which means none."""
+
+
+def _positive(value: object, key: str, path: Path) -> int:
+    if type(value) is not int or not 0 < value < _LARGEST_SIZE:
+        raise ModelError(
+            f"`{path}` has the {key} {_short(value)}, which must be a whole number from 1; the file is damaged.", field="base"
+        )
+    return value
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _check_config(config: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return an encoder's config.json, refused where what is read of it is not of its kind."""
+    for key in _SIZES:
+        if config.get(key) is not None:
+            _positive(config[key], key, path)
+        else:
+            config.pop(key, None)
+    kind, names = config.get("model_type"), config.get("architectures")
+    if not isinstance(kind, str | None):
+        raise ModelError(f"`{path}` has the model_type {_short(kind)}, which must be a name; the file is damaged.", field="base")
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise ModelError(
+            f"`{path}` has the architectures {_short(names)}, which must be a list of names; the file is damaged.", field="base"
+        )
+    return config
+
+
+def _check_settings(settings: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return config_sentence_transformers.json, refused where what is read of it is not of its kind."""
+    prompts = settings.get("prompts")
+    fits = {
+        "prompts": prompts is None or (isinstance(prompts, dict) and all(isinstance(text, str) for text in prompts.values())),
+        "default_prompt_name": isinstance(settings.get("default_prompt_name"), str | None),
+        "similarity_fn_name": isinstance(settings.get("similarity_fn_name"), str | None),
+    }
+    for key, right in fits.items():
+        if not right:
+            raise ModelError(
+                f"`{path}` has the {key} {_short(settings[key])}, which has another form; the file is damaged.", field="base"
+            )
+    if settings.get("truncate_dim") is not None:
+        _positive(settings["truncate_dim"], "truncate_dim", path)
+    return settings
 
 
 def _read_pooling(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     if "pooling_mode" in config:
         modes = config["pooling_mode"]
-        modes = [modes] if isinstance(modes, str) else list(modes)
+        modes = list(modes) if isinstance(modes, list) else [modes]
     else:
         modes = [mode for mode in POOLING_MODES if config.get(LEGACY_BOOLEANS[mode])]
     unknown = [mode for mode in modes if mode not in POOLING_MODES]
@@ -250,13 +327,14 @@ def _read_dense(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
         raise ModelError(f"`{path / 'config.json'}` asks for a residual connection, which Dense does not have here.", field="base")
     names = {dotted: name for name, dotted in ACTIVATIONS.items()}
     dotted = config.get("activation_function", ACTIVATIONS["tanh"])
-    if dotted not in names:
+    if not isinstance(dotted, str) or dotted not in names:
         raise ModelError(
             f"`{path / 'config.json'}` asks for the activation function {dotted!r}; known are {', '.join(names)}.", field="base"
         )
-    if not isinstance(config.get("out_features"), int):
+    if "out_features" not in config:
         raise ModelError(f"`{path / 'config.json'}` lacks out_features.", field="base")
-    return {"out_features": config["out_features"], "activation_function": names[dotted], "bias": bool(config.get("bias", True))}
+    width = _positive(config["out_features"], "out_features", path / "config.json")
+    return {"out_features": width, "activation_function": names[dotted], "bias": bool(config.get("bias", True))}
 
 
 def _read_normalize(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -265,12 +343,17 @@ def _read_normalize(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _read_dropout(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    return {"dropout": float(config.get("dropout", 0.2))}
+    share = config.get("dropout", 0.2)
+    if not isinstance(share, int | float) or not 0 <= share < 1:
+        raise ModelError(
+            f"`{path / 'config.json'}` has the dropout {_short(share)}, which must be from 0 to below 1.", field="base"
+        )
+    return {"dropout": float(share)}
 
 
 def _require_sentence(config: Mapping[str, Any], path: Path) -> None:
     for key in ("module_input_name", "module_output_name"):
-        if config.get(key) not in {None, "sentence_embedding"}:
+        if config.get(key) not in (None, "sentence_embedding"):
             raise ModelError(
                 f"`{path / 'config.json'}` works on {config[key]!r}; here this layer works on the sentence_embedding only.",
                 field="base",

@@ -18,9 +18,11 @@ from workbench.errors import ModelError
 from workbench.json_text import dump_json
 from workbench.models.folder import ModelFolder, ModuleOnDisk
 from workbench.models.layer import Layer
+from workbench.models.loading import loading
 from workbench.models.pooling import Pooling
 from workbench.models.stack import build_layer
 from workbench.models.transformer import Transformer
+from workbench.models.weights import non_finite_error, read_header
 from workbench.recipe.architecture import LayerSpec
 from workbench.recipe.layers import LAYERS, POOLING_MODES
 
@@ -122,18 +124,25 @@ def _load_weights(layer: Layer, on_disk: ModuleOnDisk) -> None:
     if missing or wrong:
         words = f"lack {', '.join(missing)}" if missing else f"have another shape for {', '.join(wrong)}"
         raise ModelError(f"The weights in `{on_disk.path}` {words}; the folder is damaged or not complete.", field="base")
-    layer.load_state_dict({name: weights[name].float() for name in wanted})
+    tensors = {name: weights[name].float() for name in wanted}
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise non_finite_error(f"{name} in `{on_disk.path}`")
+    layer.load_state_dict(tensors)
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:
-    try:
+    with loading(f"The layer in `{folder}`"):
         if (folder / "model.safetensors").is_file():
+            read_header(folder / "model.safetensors")
             return load_file(str(folder / "model.safetensors"))
         if (folder / "pytorch_model.bin").is_file():
-            weights: dict[str, Tensor] = torch.load(folder / "pytorch_model.bin", map_location="cpu", weights_only=True)
-            return weights
-    except Exception as error:
-        raise ModelError(f"The weights in `{folder}` cannot be read: {error}.", field="base") from None
+            weights = torch.load(folder / "pytorch_model.bin", map_location="cpu", weights_only=True)
+            if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
+                raise ModelError(
+                    f"`{folder / 'pytorch_model.bin'}` holds more than named tensors; it is no file of weights.", field="base"
+                )
+            return dict(weights)
     raise ModelError(f"`{folder}` holds no model.safetensors; the folder is not complete.", field="base")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from transformers import AutoModel, AutoModelForTextEncoding, AutoTokenizer, Pre
 from workbench.errors import ModelError
 from workbench.models import attention
 from workbench.models.bases import resolve_base
-from workbench.models.folder import OFFSET_FAMILIES, ModelFolder, read_folder
+from workbench.models.folder import OFFSET_FAMILIES, ModelFolder, read_folder, read_json
 from workbench.models.layer import Features, Layer
 from workbench.models.layout import PackedLayout, PaddedLayout, put_on
+from workbench.models.loading import loading
 from workbench.models.numerics import tf32
 from workbench.models.quick_dropout import replace_dropout
 from workbench.models.token_ids import TokenIds
+from workbench.models.weights import non_finite_error, read_header, weight_files
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +70,9 @@ class Transformer(Layer):
         # A bare transformer may be named from anywhere; the models folder of a home is the workbench's own business.
         folder = read_folder(resolve_base(str(model_name_or_path), Path.cwd()))
         limit = max_seq_length or folder.max_seq_length
-        self._set_up(_load_model(folder), _load_tokenizer(folder), limit, folder.max_positions, folder.do_lower_case)
+        model, tokenizer = _load_model(folder), _load_tokenizer(folder)
+        _check_vocabulary(folder, model, tokenizer)
+        self._set_up(model, tokenizer, limit, folder.max_positions, folder.do_lower_case)
 
     @classmethod
     def from_parts(
@@ -263,58 +268,104 @@ def _attention_for(model_type: object) -> str:
 
 def _load_model(folder: ModelFolder) -> PreTrainedModel:
     attention.register()
+    for file in weight_files(folder.encoder):
+        read_header(file)
+    if folder.config.get("auto_map"):
+        logger.warning(
+            "`%s` names code of its own (auto_map in config.json), which is never run; its vectors may be others than those of its makers.",
+            folder.encoder,
+        )
+    with loading(f"The encoder in `{folder.encoder}`"):
+        model, found = _from_pretrained(folder, {})
+        prefix = _uniform_prefix(_lacking(found), found["unexpected_keys"])
+        if prefix:
+            model, found = _from_pretrained(folder, {f"^{re.escape(prefix)}": ""})
+            logger.info("The names of all weights in `%s` begin with %r; they were read without it.", folder.encoder, prefix)
+    _check_weights(folder, model, found)
+    model.config.use_cache = False
+    return model
+
+
+def _from_pretrained(folder: ModelFolder, key_mapping: dict[str, str]) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """Return the encoder, and what transformers says of the names it looked for."""
     # AutoModel would add a decoder that nobody uses.
     family = AutoModelForTextEncoding if folder.config.get("model_type") in _WITH_DECODER else AutoModel
-    # Of 'sdpa' and 'eager' a family may know only the second.
-    for implementation in (_attention_for(folder.config.get("model_type")), "eager"):
-        try:
-            model, found = family.from_pretrained(
-                folder.encoder,
-                attn_implementation=implementation,
-                trust_remote_code=False,
-                local_files_only=True,
-                dtype=torch.float32,
-                output_loading_info=True,
-            )
-        except ValueError as error:
-            if implementation == "eager":
-                raise ModelError(
-                    f"The encoder in `{folder.encoder}` cannot be loaded: {_first_line(error)}.", field="base"
-                ) from None
-        except (OSError, RuntimeError, KeyError) as error:
-            raise ModelError(f"The encoder in `{folder.encoder}` cannot be loaded: {_first_line(error)}.", field="base") from None
-        else:
-            _check_weights(folder, model, found)
-            model.config.use_cache = False
-            return model
-    raise AssertionError("the loop returns or raises")
+    arguments = {
+        "trust_remote_code": False,
+        "local_files_only": True,
+        "dtype": torch.float32,
+        "output_loading_info": True,
+        **({"key_mapping": key_mapping} if key_mapping else {}),
+    }
+    try:
+        return family.from_pretrained(
+            folder.encoder, attn_implementation=_attention_for(folder.config.get("model_type")), **arguments
+        )
+    except ValueError:  # a family may know only the plain way to attend
+        return family.from_pretrained(folder.encoder, attn_implementation="eager", **arguments)
+
+
+def _lacking(found: Mapping[str, Any]) -> list[str]:
+    # Sentence vectors come from pooling layers of our own, so that an encoder's pooler is not used.
+    return sorted(name for name in found["missing_keys"] if "pooler." not in name)
+
+
+def _uniform_prefix(missing: Sequence[str], unexpected: Iterable[str]) -> str:
+    """Return what stands before the names of all missing weights in the file (`module.`, say); empty if they are not there."""
+    there = set(unexpected)
+    for name in missing[:1]:
+        for other in sorted(there):
+            prefix = other.removesuffix(name)
+            if prefix != other and prefix.endswith(".") and all(prefix + wanted in there for wanted in missing):
+                return prefix
+    return ""
+
+
+_BUFFERS = frozenset({"position_ids", "token_type_ids", "inv_freq", "masked_bias"})
+"""Not learned: each can be computed, and versions differ in whether they are saved."""
 
 
 def _check_weights(folder: ModelFolder, model: PreTrainedModel, found: Mapping[str, Any]) -> None:
-    """Refuse an encoder part of which transformers filled with random numbers, which it does without an error.
+    """Refuse an encoder part of which transformers filled with random numbers or left out, both without an error.
 
-    Only the pooler may be missing: sentence vectors come from pooling layers of our own, and it is not used.
+    Only the pooler, heads of other tasks, and what is not learned may be missing or too many.
 
     Raises:
-        ModelError: Naming the weights that are missing or have another shape.
+        ModelError: Naming the weights that are missing, too many, of another shape, or no numbers.
     """
-    missing = sorted(name for name in found["missing_keys"] if "pooler." not in name)
+    parts = {name for name, _ in model.named_children()}
+    own = re.compile(rf"(?:{re.escape(model.base_model_prefix)}\.)?([^.]+)\.")
+    surplus = sorted(
+        name
+        for name in found["unexpected_keys"]
+        if (match := own.match(name)) and match[1] in parts and "pooler." not in name and name.rpartition(".")[2] not in _BUFFERS
+    )
     reshaped = sorted(str(entry[0] if isinstance(entry, tuple) else entry) for entry in found.get("mismatched_keys", ()))
-    for names, words in ((missing, "missing"), (reshaped, "of another shape than config.json says")):
+    of = f"of {len(model.state_dict())} weights of the encoder in `{folder.encoder}` are"
+    lacking = [name for name in _lacking(found) if name.rpartition(".")[2] not in _BUFFERS]
+    for names, words in (
+        (lacking, f"{of} missing"),
+        (reshaped, f"{of} of another shape than config.json says"),
+        (surplus, f"weights in `{folder.encoder}` belong to no part of the encoder that config.json describes"),
+    ):
         if names:
-            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
             raise ModelError(
-                f"{len(names)} of the {len(model.state_dict())} weights of the encoder in `{folder.encoder}` are {words} ({shown}); "
+                f"{len(names)} {words}, for example {shown}; "
                 "the folder is damaged, not complete, or its config.json belongs to another model. Download or save it again.",
                 field="base",
             )
+    for name, weight in model.state_dict().items():
+        if not bool(torch.isfinite(weight).all()):
+            raise non_finite_error(f"{name} in `{folder.encoder}`")
 
 
 def _load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerFast:
-    try:
+    for file in sorted(folder.encoder.glob("*token*.json")):
+        if file.name in {"tokenizer.json", "special_tokens_map.json", "added_tokens.json"}:
+            read_json(file)
+    with loading(f"The tokenizer in `{folder.encoder}`"):
         tokenizer = AutoTokenizer.from_pretrained(folder.encoder, use_fast=True, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"The tokenizer in `{folder.encoder}` cannot be loaded: {_first_line(error)}.", field="base") from None
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ModelError(
             f"The tokenizer in `{folder.encoder}` has no fast form (tokenizer.json); choose another encoder.", field="base"
@@ -322,5 +373,17 @@ def _load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def _check_vocabulary(folder: ModelFolder, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Refuse a tokenizer that knows tokens for which the encoder has no vector.
+
+    Raises:
+        ModelError: With both numbers.
+    """
+    rows = int(model.get_input_embeddings().weight.shape[0])
+    tokens = len(tokenizer)
+    if tokens > rows:
+        raise ModelError(
+            f"The tokenizer in `{folder.encoder}` knows {tokens:,} tokens, and the encoder has vectors for {rows:,}: words were added to it "
+            "and the encoder was not enlarged (resize_token_embeddings). Save the two together again, or choose another encoder.",
+            field="base",
+        )
