@@ -65,10 +65,10 @@ def _thresholds(lowest: NDArray[Any]) -> NDArray[Any]:
 
 
 def average_precision(scores: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Return the sum over thresholds of precision times gain in recall; 0 where there is no match at all."""
+    """Return the sum over thresholds of precision times gain in recall; NaN where there is no match at all."""
     hits, taken, _ = _sweep(scores, labels)
     if hits[-1] == 0:
-        return 0.0
+        return float("nan")
     return float((np.diff(hits, prepend=0) / hits[-1] * (hits / taken)).sum())
 
 
@@ -90,7 +90,7 @@ def best_f1(scores: NDArray[Any], labels: NDArray[Any]) -> tuple[float, float, f
 
 
 def matthews(predicted: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Return Matthews' correlation of predictions and labels, both 0 or 1; 0 where one side is constant."""
+    """Return Matthews' correlation of predictions and labels, both 0 or 1; NaN where one side is constant."""
     p, y = predicted.astype(np.float64), labels.astype(np.float64)
     scale = float(p.std() * y.std())
-    return float(((p - p.mean()) * (y - y.mean())).mean() / scale) if scale > 0 else 0.0
+    return float(((p - p.mean()) * (y - y.mean())).mean() / scale) if scale > 0 else float("nan")

@@ -44,10 +44,10 @@ def rank_distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def pearson(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Return the linear correlation; 0 where one side is constant, since nothing can be told from it."""
+    """Return the linear correlation; NaN where one side is constant, since nothing can be told from it."""
     x, y = a - a.mean(), b - b.mean()
     scale = float(np.sqrt((x * x).sum() * (y * y).sum()))
-    return float((x * y).sum() / scale) if scale > 1e-12 else 0.0
+    return float((x * y).sum() / scale) if scale > 1e-12 else float("nan")
 
 
 def spearman(a: NDArray[Any], b: NDArray[Any]) -> float:

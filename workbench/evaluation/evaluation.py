@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.errors import ModelError
 from workbench.recipe.kinds import KINDS
 
 Encode = Callable[[list[str]], NDArray[np.float32]]
@@ -62,7 +63,7 @@ class Evaluation:
     """The result of one model on one data set.
 
     Attributes:
-        metrics: Metric key -> value; the keys are sentence-transformers' own.
+        metrics: Metric key -> value; the keys are sentence-transformers' own. NaN where it cannot be measured on these rows.
         primary_metric: The metric models are compared by; higher is better.
         rows: Number of rows measured.
         units: For each independent unit of measurement (a row, or a query), the row it stands for.
@@ -120,8 +121,14 @@ class Evaluator(ABC):
 
 
 def unit_vectors(vectors: Vectors) -> Vectors:
-    """Return vectors scaled to length 1; a zero vector stays zero."""
+    """Return vectors scaled to length 1; a zero vector stays zero.
+
+    Raises:
+        ModelError: If one holds NaN or infinities.
+    """
     wide = vectors.astype(np.float64)
+    if not np.isfinite(wide).all():
+        raise ModelError("The model gives vectors that hold NaN or infinite numbers, so it cannot be measured.", field="model")
     return np.asarray(wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12))
 
 

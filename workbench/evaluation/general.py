@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from workbench.evaluation.embedding_similarity import EmbeddingSimilarityEvaluator
 from workbench.evaluation.evaluation import Evaluation
 from workbench.evaluation.verdict import bootstrap_interval
@@ -84,6 +86,8 @@ def check_general(before: Evaluation, after: Evaluation, seed: int = 0) -> Gener
         after: The tuned model.
         seed: Of the resampling.
     """
+    if not (np.isfinite(before.value) and np.isfinite(after.value)):
+        return not_checked("a model gives all pairs the same cosine, so that there is no order to compare")
     difference = after.value - before.value
     low, high = bootstrap_interval(before, after, None, seed)
     numbers = (before.value, after.value, difference, (low, high), after.rows)

@@ -62,13 +62,14 @@ def not_judged(metric: str, reason: str, before: Evaluation | None = None, after
         before: The base's evaluation, if there is one.
         after: The tuned model's evaluation, if there is one.
     """
-    difference = after.value - before.value if before and after else None
+    first, second = (None if side is None or not np.isfinite(side.value) else side.value for side in (before, after))
+    difference = None if first is None or second is None else second - first
     rows = (after or before).rows if after or before else 0  # type: ignore[union-attr]
     return Verdict(
         "not_judged",
         metric,
-        before.value if before else None,
-        after.value if after else None,
+        first,
+        second,
         difference,
         None,
         rows,
@@ -92,6 +93,13 @@ def compute_verdict(before: Evaluation, after: Evaluation, groups: NDArray[np.in
         return not_judged(
             metric, f"{rows} held-out rows are too few to tell luck from learning; {MINIMUM_ROWS} are needed", before, after
         )
+    if not (np.isfinite(before.value) and np.isfinite(after.value)):
+        whose = "both models" if not np.isfinite(before.value) and not np.isfinite(after.value) else (
+            "the tuned model" if np.isfinite(before.value) else "the base"
+        )
+        words = METRIC_WORDS.get(metric, metric)
+        reason = f"the {words} of {whose} is not measurable, because all cosines or all values of the held-out rows are alike"
+        return not_judged(metric, reason, before, after)
     low, high = bootstrap_interval(before, after, groups, seed)
     difference = after.value - before.value
     outcome = "better" if low > 0 else "worse" if high < 0 else "no_clear_difference"
@@ -109,7 +117,7 @@ def compute_verdict(before: Evaluation, after: Evaluation, groups: NDArray[np.in
 def bootstrap_interval(
     before: Evaluation, after: Evaluation, groups: NDArray[np.int64] | None, seed: int, confidence: float = _CONFIDENCE
 ) -> tuple[float, float]:
-    """Return the percentile interval of the difference of the primary metrics."""
+    """Return the percentile interval of the difference of the primary metrics, over the resamples on which both can be measured."""
     units = after.units
     group_of_unit = units if groups is None else np.asarray(groups)[units]
     _, group_index = np.unique(group_of_unit, return_inverse=True)
@@ -123,5 +131,6 @@ def bootstrap_interval(
         chosen = np.concatenate([members[group] for group in drawn])
         differences[index] = after.statistic(chosen) - before.statistic(chosen)
     tail = (1 - confidence) / 2
-    low, high = np.quantile(differences, [tail, 1 - tail])
+    # A few resamples of few rows may hold one score only, on which there is no correlation.
+    low, high = np.nanquantile(differences, [tail, 1 - tail])
     return float(low), float(high)

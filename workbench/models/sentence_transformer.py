@@ -155,6 +155,7 @@ class SentenceTransformer(nn.Sequential):
 
         Raises:
             ConfigError: If a text is no string, or there is no such prompt.
+            ModelError: If a vector holds NaN or infinities.
         """
         single = isinstance(texts, str)
         rows = [texts] if isinstance(texts, str) else list(texts)
@@ -197,6 +198,9 @@ class SentenceTransformer(nn.Sequential):
 
         Returns:
             float32 (number of texts, width), on the model's device.
+
+        Raises:
+            ModelError: If a vector holds NaN or infinities.
         """
         order = sorted(range(len(token_ids)), key=lambda index: len(token_ids[index]))
         width = self.get_sentence_embedding_dimension()
@@ -215,8 +219,10 @@ class SentenceTransformer(nn.Sequential):
                     parts.append(functional.normalize(output, dim=-1) if normalize_embeddings else output)
         finally:
             self.train(was_training)
+        together = torch.cat(parts)
+        check_vectors(together)
         place = {index: number for number, index in enumerate(order)}
-        return _pick(torch.cat(parts), [place[index] for index in range(len(order))])
+        return _pick(together, [place[index] for index in range(len(order))])
 
     def prompt_of(self, prompt: str | None = None, prompt_name: str | None = None) -> tuple[str, int]:
         """Return the text put before each text, and how many word pieces of each text belong to it.
@@ -292,6 +298,23 @@ class SentenceTransformer(nn.Sequential):
 def _pick(vectors: Tensor, places: list[int]) -> Tensor:
     # At once, for to copy row numbers to a GPU is to wait for it; a tensor of its own, whatever the places.
     return vectors.index_select(0, torch.tensor(places, dtype=torch.long, device=vectors.device)).clone()
+
+
+def check_vectors(vectors: Tensor) -> None:
+    """Refuse vectors that are no numbers, wherever they leave a model: nothing can be measured, searched or stored with them.
+
+    Args:
+        vectors: Of any shape.
+
+    Raises:
+        ModelError: If there are any.
+    """
+    if not bool(torch.isfinite(vectors).all()):
+        raise ModelError(
+            "The model gives vectors that hold NaN or infinite numbers: its weights are damaged, or its training ran away. "
+            "Choose another model, or train again with a lower `learning_rate`.",
+            field="model",
+        )
 
 
 def best_device() -> torch.device:

@@ -138,7 +138,10 @@ def _without_special(side: _Side) -> _Side:
 
 def _weighted_tokens(model: SentenceTransformer, ids: list[int]) -> NDArray[np.float64]:
     """Return token vectors times their weights in the pooling, (tokens, width); their sum points where the sentence vector does."""
+    from workbench.models import check_vectors
+
     features = model.encoder(model.encoder.collate([ids], model.device))
+    check_vectors(features["token_embeddings"])
     vectors = features["layout"].to_padded(features["token_embeddings"])[0].double().cpu().numpy()
     if model.truncate_dim is not None:
         vectors = vectors[:, : model.truncate_dim]
@@ -166,6 +169,8 @@ def _occlude(model: SentenceTransformer, sides: Sequence[_Side], prompt_length: 
 
 def _embed(model: SentenceTransformer, rows: list[list[int]], prompt_length: int, batch_size: int = 32) -> NDArray[np.float64]:
     """Return the sentence vectors of rows of word pieces; a row without any gets a zero vector."""
+    from workbench.models import check_vectors
+
     order = sorted((index for index, row in enumerate(rows) if row), key=lambda index: len(rows[index]))
     vectors = np.zeros((len(rows), model.get_sentence_embedding_dimension()))
     for start in range(0, len(order), batch_size):
@@ -173,5 +178,6 @@ def _embed(model: SentenceTransformer, rows: list[list[int]], prompt_length: int
         features = model.encoder.collate([rows[index] for index in chosen], model.device)
         features["prompt_length"] = prompt_length
         output = model.forward(features)["sentence_embedding"].double()[:, : vectors.shape[1]]
+        check_vectors(output)
         vectors[chosen] = output.cpu().numpy()
     return vectors
