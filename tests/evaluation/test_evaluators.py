@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from workbench.evaluation import build_evaluator
+from workbench.errors import ModelError
+from workbench.evaluation import build_evaluator, compute_verdict
 from workbench.recipe import KINDS
 
 ROWS, WIDTH = 60, 8
@@ -110,10 +111,27 @@ def test_the_statistic_over_all_units_is_the_metric(kind: str) -> None:
     assert half != pytest.approx(result.value, abs=1e-9), "some of the units give another value"
 
 
-def test_a_constant_model_is_worth_nothing() -> None:
+def test_a_constant_model_is_not_measurable() -> None:
     columns, labels = make_rows("scored_pairs")
     result = build_evaluator("scored_pairs", columns, labels)(lambda texts: np.ones((len(texts), 4), dtype=np.float32))
-    assert result.value == 0.0
+    assert np.isnan(result.value)
+    verdict = compute_verdict(result, result)
+    assert verdict.outcome == "not_judged" and verdict.before is None and verdict.difference is None
+    assert "both models is not measurable" in verdict.sentence
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_vectors_that_are_no_numbers_are_refused(kind: str, number: float) -> None:
+    columns, labels = make_rows(kind)
+
+    def broken(texts: list[str]) -> np.ndarray:
+        vectors = np.ones((len(texts), 4), dtype=np.float32)
+        vectors[-1, 2] = number
+        return vectors
+
+    with pytest.raises(ModelError, match="NaN or infinite"):
+        build_evaluator(kind, columns, labels)(broken)
 
 
 def test_the_probe_reads_a_class_that_is_there_and_none_that_is_not() -> None:

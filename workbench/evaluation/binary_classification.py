@@ -90,7 +90,7 @@ def best_f1(scores: NDArray[Any], labels: NDArray[Any]) -> tuple[float, float, f
 
 
 def matthews(predicted: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Return Matthews' correlation of predictions and labels, both 0 or 1; NaN where one side is constant."""
+    """Return Matthews' correlation of predictions and labels, both 0 or 1; 0 where one side is constant, as it is defined."""
     p, y = predicted.astype(np.float64), labels.astype(np.float64)
     scale = float(p.std() * y.std())
-    return float(((p - p.mean()) * (y - y.mean())).mean() / scale) if scale > 0 else float("nan")
+    return float(((p - p.mean()) * (y - y.mean())).mean() / scale) if scale > 0 else 0.0

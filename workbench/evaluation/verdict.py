@@ -94,8 +94,10 @@ def compute_verdict(before: Evaluation, after: Evaluation, groups: NDArray[np.in
             metric, f"{rows} held-out rows are too few to tell luck from learning; {MINIMUM_ROWS} are needed", before, after
         )
     if not (np.isfinite(before.value) and np.isfinite(after.value)):
-        whose = "both models" if not np.isfinite(before.value) and not np.isfinite(after.value) else (
-            "the tuned model" if np.isfinite(before.value) else "the base"
+        whose = (
+            "both models"
+            if not np.isfinite(before.value) and not np.isfinite(after.value)
+            else ("the tuned model" if np.isfinite(before.value) else "the base")
         )
         words = METRIC_WORDS.get(metric, metric)
         reason = f"the {words} of {whose} is not measurable, because all cosines or all values of the held-out rows are alike"

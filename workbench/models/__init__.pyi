@@ -13,5 +13,6 @@ from .normalize import Normalize as Normalize
 from .pooling import Pooling as Pooling
 from .scratch import build_scratch as build_scratch
 from .sentence_transformer import SentenceTransformer as SentenceTransformer
+from .sentence_transformer import check_vectors as check_vectors
 from .stack import build_stack as build_stack
 from .transformer import Transformer as Transformer

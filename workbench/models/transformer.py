@@ -11,7 +11,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, AutoModelForTextEncoding, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    CONFIG_MAPPING,
+    AutoModel,
+    AutoModelForTextEncoding,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from workbench.errors import ModelError
 from workbench.models import attention
@@ -274,6 +281,12 @@ def _load_model(folder: ModelFolder) -> PreTrainedModel:
         logger.warning(
             "`%s` names code of its own (auto_map in config.json), which is never run; its vectors may be others than those of its makers.",
             folder.encoder,
+        )
+    own_code = folder.config.get("auto_map") and folder.config.get("model_type") not in CONFIG_MAPPING
+    if own_code:
+        raise ModelError(
+            f"The encoder in `{folder.encoder}` needs code of its own (auto_map in config.json), which is never run; choose another.",
+            field="base",
         )
     with loading(f"The encoder in `{folder.encoder}`"):
         model, found = _from_pretrained(folder, {})

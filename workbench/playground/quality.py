@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from workbench.errors import WorkbenchError
 from workbench.evaluation import Encode, Evaluator
 from workbench.playground.choices import BASE_PREFIX
@@ -24,13 +26,13 @@ class SizeQuality:
         width: Numbers of a vector.
         precision: A key of `PRECISIONS`.
         bytes: Bytes of a vector, which is also the megabytes (10^6 bytes) of a million vectors.
-        value: The metric.
+        value: The metric; None where it is not measurable on these rows.
     """
 
     width: int
     precision: str
     bytes: int
-    value: float
+    value: float | None
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def measure_quality(evaluator: Evaluator, encode: Encode, say: Callable[[int, in
         small = whole[:, :width] if precision == "float32" else reduce_vectors(whole, width, precision)
         values.append(evaluator(lambda texts, small=small: small).value)  # type: ignore[misc]
     sizes = [
-        SizeQuality(width, precision, bytes_per_vector(width, precision), value)
+        SizeQuality(width, precision, bytes_per_vector(width, precision), value if np.isfinite(value) else None)
         for (width, precision), value in zip(wanted, values, strict=True)
     ]
     return Quality(first.primary_metric, first.rows, tuple(sizes))

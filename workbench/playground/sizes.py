@@ -24,14 +24,15 @@ class Size:
         width: Numbers of a vector.
         precision: A key of `PRECISIONS`.
         bytes: Bytes of a vector.
-        spearman: Rank correlation between the similarities of all pairs of texts and those with the full vectors.
+        spearman: Rank correlation between the similarities of all pairs of texts and those with the full vectors;
+            None where it is not measurable, because all are equally alike.
         neighbours: Share of each text's nearest neighbours with the full vectors that are still among the nearest.
     """
 
     width: int
     precision: str
     bytes: int
-    spearman: float
+    spearman: float | None
     neighbours: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,9 +68,19 @@ def measure_sizes(vectors: NDArray[Any]) -> list[Size]:
             matrix = cosines(small, small)
             kept = (_neighbours(matrix, nearest) & wanted).sum() / (count * nearest)
             sizes.append(
-                Size(width, precision, bytes_per_vector(width, precision), spearman(matrix[pairs], whole[pairs]), float(kept))
+                Size(
+                    width,
+                    precision,
+                    bytes_per_vector(width, precision),
+                    _measurable(spearman(matrix[pairs], whole[pairs])),
+                    float(kept),
+                )
             )
     return sizes
+
+
+def _measurable(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _neighbours(matrix: NDArray[Any], nearest: int) -> NDArray[np.bool_]:

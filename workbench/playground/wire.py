@@ -7,6 +7,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
+from workbench.json_text import dump_json
+
 _LENGTHS = struct.Struct("<QQ")  # bytes of the header, bytes of the payload
 _LARGEST = 1 << 34
 
@@ -21,7 +23,7 @@ def write_frame(stream: BinaryIO, header: Mapping[str, Any], payload: bytes = b"
     Raises:
         OSError: If the other side is gone.
     """
-    text = json.dumps(header).encode()
+    text = dump_json(header).encode()
     stream.write(_LENGTHS.pack(len(text), len(payload)))
     stream.write(text)
     stream.write(payload)

@@ -232,14 +232,20 @@ def _quality(context: Context, model: str, held_out: HeldOut, collection: Collec
         "words": METRIC_WORDS.get(quality.metric, quality.metric),
         "base": held_out.base,
         "source": source.strip(),
-        "sizes": [{**size, "value": round(size["value"], 5)} for size in quality.to_dict()["sizes"]],
+        "sizes": [
+            {**size, "value": None if size["value"] is None else round(size["value"], 5)} for size in quality.to_dict()["sizes"]
+        ],
     }
 
 
 def _agreement(context: Context, model: str, held_out: HeldOut, collection: Collection, tell: Tell) -> dict[str, Any]:
     shown = collection.first(MOST_MEASURED)
     sizes = [
-        {**size.to_dict(), "spearman": round(size.spearman, 5), "neighbours": round(size.neighbours, 5)}
+        {
+            **size.to_dict(),
+            "spearman": None if size.spearman is None else round(size.spearman, 5),
+            "neighbours": round(size.neighbours, 5),
+        }
         for size in context.encoder.sizes(model, shown.texts, tell)
     ]
     source = (
