@@ -7,7 +7,7 @@ Words and progress go to stderr, results to stdout; with --json the last line of
 from __future__ import annotations
 
 import argparse
-import json
+import math
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from workbench.errors import ConfigError, DataError, InputError, ModelError, WorkbenchError
+from workbench.json_text import dump_json
 from workbench.recipe import (
     SUGGESTED,
     TRAINING_PARAMETERS,
@@ -83,14 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             pass
         return _fail(options, f"The workbench made a mistake: {type(error).__name__}: {error}.{where}", 1)
     if options.json:
-        print(json.dumps(answer, ensure_ascii=False), flush=True)
+        print(dump_json(answer), flush=True)
     return code
 
 
 def _fail(options: argparse.Namespace, message: str, code: int) -> int:
     _say(f"Error: {message}" if code != INTERRUPTED else message)
     if options.json:
-        print(json.dumps({"error": message}, ensure_ascii=False), flush=True)
+        print(dump_json({"error": message}), flush=True)
     return code
 
 
@@ -524,9 +525,14 @@ def _evaluator_of(stored: StoredDataset) -> Evaluator:
     return build_evaluator(stored.kind, [table[role][:] for role in kind.texts], labels)
 
 
+def _metric(value: float | None, form: str = ".4f") -> str:
+    """Return a metric as a table shows it."""
+    return "not measurable" if value is None or not math.isfinite(value) else format(value, form)
+
+
 def _metric_rows(answer: Mapping[str, Any]) -> list[list[str]]:
     sides = [answer["metrics"], *([answer["against"]] if "against" in answer else [])]
-    return [[name, *(f"{side[name]:.4f}" for side in sides)] for name in answer["metrics"]]
+    return [[name, *(_metric(side[name]) for side in sides)] for name in answer["metrics"]]
 
 
 def _encode(options: argparse.Namespace) -> Answer:
@@ -619,7 +625,13 @@ def _sizes(options: argparse.Namespace) -> Answer:
     if not options.json:
         full = quality.sizes[0].value
         rows = [
-            [str(size.width), size.precision, str(size.bytes), f"{size.value:.4f}", f"{size.value - full:+.4f}"]
+            [
+                str(size.width),
+                size.precision,
+                str(size.bytes),
+                _metric(size.value),
+                _metric(None if size.value is None or full is None else size.value - full, "+.4f"),
+            ]
             for size in quality.sizes
         ]
         _print_table(["numbers", "precision", "bytes (MB a million)", quality.metric, "change"], rows)
@@ -704,7 +716,7 @@ def _runs(options: argparse.Namespace) -> Answer:
         case "show":
             run = get_run(options.run_id, home)
             if not options.json:
-                print(json.dumps(run.to_dict(), indent=2, ensure_ascii=False))
+                print(dump_json(run.to_dict(), indent=2))
             return 0, run.to_dict()
         case "stop":
             run = request_stop(options.run_id, home, keep=options.keep)

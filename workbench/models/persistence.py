@@ -22,7 +22,7 @@ from workbench.models.loading import loading
 from workbench.models.pooling import Pooling
 from workbench.models.stack import build_layer
 from workbench.models.transformer import Transformer
-from workbench.models.weights import non_finite_error, read_header
+from workbench.models.weights import read_header
 from workbench.recipe.architecture import LayerSpec
 from workbench.recipe.layers import LAYERS, POOLING_MODES
 
@@ -125,9 +125,6 @@ def _load_weights(layer: Layer, on_disk: ModuleOnDisk) -> None:
         words = f"lack {', '.join(missing)}" if missing else f"have another shape for {', '.join(wrong)}"
         raise ModelError(f"The weights in `{on_disk.path}` {words}; the folder is damaged or not complete.", field="base")
     tensors = {name: weights[name].float() for name in wanted}
-    for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise non_finite_error(f"{name} in `{on_disk.path}`")
     layer.load_state_dict(tensors)
 
 

@@ -220,7 +220,7 @@ class SentenceTransformer(nn.Sequential):
         finally:
             self.train(was_training)
         together = torch.cat(parts)
-        check_vectors(together)
+        check_vectors(together, self)
         place = {index: number for number, index in enumerate(order)}
         return _pick(together, [place[index] for index in range(len(order))])
 
@@ -300,21 +300,25 @@ def _pick(vectors: Tensor, places: list[int]) -> Tensor:
     return vectors.index_select(0, torch.tensor(places, dtype=torch.long, device=vectors.device)).clone()
 
 
-def check_vectors(vectors: Tensor) -> None:
+def check_vectors(vectors: Tensor, model: nn.Module) -> None:
     """Refuse vectors that are no numbers, wherever they leave a model: nothing can be measured, searched or stored with them.
 
     Args:
         vectors: Of any shape.
+        model: Where they come from; its first weight that is no number is named.
 
     Raises:
         ModelError: If there are any.
     """
-    if not bool(torch.isfinite(vectors).all()):
-        raise ModelError(
-            "The model gives vectors that hold NaN or infinite numbers: its weights are damaged, or its training ran away. "
-            "Choose another model, or train again with a lower `learning_rate`.",
-            field="model",
-        )
+    if bool(torch.isfinite(vectors).all()):
+        return
+    broken = [name for name, weight in model.state_dict().items() if not bool(torch.isfinite(weight).all())]
+    cause = f"its weights are damaged ({len(broken)} of them, the first is {broken[0]})" if broken else "its weights are too large"
+    raise ModelError(
+        f"The model gives vectors that hold NaN or infinite numbers: {cause}. Download or save the model again, choose another, "
+        "or train it again with a lower `learning_rate`.",
+        field="model",
+    )
 
 
 def best_device() -> torch.device:

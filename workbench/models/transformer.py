@@ -30,7 +30,7 @@ from workbench.models.loading import loading
 from workbench.models.numerics import tf32
 from workbench.models.quick_dropout import replace_dropout
 from workbench.models.token_ids import TokenIds
-from workbench.models.weights import non_finite_error, read_header, weight_files
+from workbench.models.weights import read_header, weight_files
 
 logger = logging.getLogger(__name__)
 
@@ -344,7 +344,7 @@ def _check_weights(folder: ModelFolder, model: PreTrainedModel, found: Mapping[s
     Only the pooler, heads of other tasks, and what is not learned may be missing or too many.
 
     Raises:
-        ModelError: Naming the weights that are missing, too many, of another shape, or no numbers.
+        ModelError: Naming the weights that are missing, too many, or of another shape.
     """
     parts = {name for name, _ in model.named_children()}
     own = re.compile(rf"(?:{re.escape(model.base_model_prefix)}\.)?([^.]+)\.")
@@ -368,9 +368,6 @@ def _check_weights(folder: ModelFolder, model: PreTrainedModel, found: Mapping[s
                 "the folder is damaged, not complete, or its config.json belongs to another model. Download or save it again.",
                 field="base",
             )
-    for name, weight in model.state_dict().items():
-        if not bool(torch.isfinite(weight).all()):
-            raise non_finite_error(f"{name} in `{folder.encoder}`")
 
 
 def _load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerFast:
@@ -392,7 +389,9 @@ def _check_vocabulary(folder: ModelFolder, model: PreTrainedModel, tokenizer: Pr
     Raises:
         ModelError: With both numbers.
     """
-    rows = int(model.get_input_embeddings().weight.shape[0])
+    table = model.get_input_embeddings().weight
+    assert isinstance(table, Tensor)
+    rows = len(table)
     tokens = len(tokenizer)
     if tokens > rows:
         raise ModelError(

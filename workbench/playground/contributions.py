@@ -141,7 +141,7 @@ def _weighted_tokens(model: SentenceTransformer, ids: list[int]) -> NDArray[np.f
     from workbench.models import check_vectors
 
     features = model.encoder(model.encoder.collate([ids], model.device))
-    check_vectors(features["token_embeddings"])
+    check_vectors(features["token_embeddings"], model)
     vectors = features["layout"].to_padded(features["token_embeddings"])[0].double().cpu().numpy()
     if model.truncate_dim is not None:
         vectors = vectors[:, : model.truncate_dim]
@@ -178,6 +178,6 @@ def _embed(model: SentenceTransformer, rows: list[list[int]], prompt_length: int
         features = model.encoder.collate([rows[index] for index in chosen], model.device)
         features["prompt_length"] = prompt_length
         output = model.forward(features)["sentence_embedding"].double()[:, : vectors.shape[1]]
-        check_vectors(output)
+        check_vectors(output, model)
         vectors[chosen] = output.cpu().numpy()
     return vectors

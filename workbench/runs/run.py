@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from workbench.errors import InputError, RunError
-from workbench.models.kept import MODEL_FOLDER, kept_model
+from workbench.models.kept import MODEL_FOLDER as MODEL_FOLDER
+from workbench.models.kept import kept_model
 from workbench.recipe import Recipe
 from workbench.runs.states import ACTIVE, Status
 

@@ -14,8 +14,9 @@ function make(tag, className, parent, text) {
 
 const count = (number) => number.toLocaleString("en-US");
 const percent = (share) => `${Math.round(share * 100)}%`;
-const plain = (number) => (number < 0 ? "−" : "") + Math.abs(number).toFixed(3);
-const signed = (number) => (Math.abs(number) < 0.0005 ? "±" : number < 0 ? "−" : "+") + Math.abs(number).toFixed(3);
+const plain = (number) => number === null ? "not measurable" : (number < 0 ? "−" : "") + Math.abs(number).toFixed(3);
+const difference = (a, b) => (a === null || b === null ? null : a - b);
+const signed = (number) => number === null ? "not measurable" : (Math.abs(number) < 0.0005 ? "±" : number < 0 ? "−" : "+") + Math.abs(number).toFixed(3);
 const times = (ratio) => (ratio >= 10 ? Math.round(ratio) : Math.round(ratio * 10) / 10);
 
 function renderEmpty() {
@@ -26,9 +27,9 @@ function renderEmpty() {
 
 // What a cell of the table says of a size, beside its bytes: two parts, one below the other where there is no room.
 function cellWords(panel, size) {
-  if (panel.measure === "agreement") return [`${size.spearman.toFixed(3)} / `, percent(size.neighbours)];
+  if (panel.measure === "agreement") return [`${plain(size.spearman)} / `, percent(size.neighbours)];
   const full = panel.sizes[0];
-  return [`${plain(size.value)} `, size === full ? "" : `(${signed(size.value - full.value)})`];
+  return [`${plain(size.value)} `, size === full ? "" : `(${signed(difference(size.value, full.value))})`];
 }
 
 function captionWords(panel) {
@@ -39,10 +40,10 @@ function captionWords(panel) {
 // What the chosen size costs, as the end of the line under a model's name.
 function costWords(panel, size) {
   if (panel.measure === "agreement") {
-    return `${percent(size.neighbours)} of the nearest neighbours stay; the rank correlation (Spearman) with the similarities of the full vectors is ${size.spearman.toFixed(3)}.`;
+    return `${percent(size.neighbours)} of the nearest neighbours stay; the rank correlation (Spearman) with the similarities of the full vectors is ${plain(size.spearman)}.`;
   }
   const full = panel.sizes[0];
-  const change = size === full ? "" : `, ${signed(size.value - full.value)} against the full vectors' ${plain(full.value)}`;
+  const change = size === full ? "" : `, ${signed(difference(size.value, full.value))} against the full vectors' ${plain(full.value)}`;
   const base = panel.base === null ? "" : ` The base's full vectors have ${plain(panel.base)}.`;
   return `${panel.words[0].toUpperCase()}${panel.words.slice(1)}: ${plain(size.value)}${change}.${base}`;
 }
