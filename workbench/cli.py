@@ -28,6 +28,7 @@ from workbench.recipe import (
     parse_watch,
 )
 from workbench.settings import home_folder
+from workbench.writing import check_output_file, check_output_folder, copy_folder, replacing, told
 
 if TYPE_CHECKING:
     from workbench.data import StoredDataset
@@ -376,7 +377,7 @@ def _read_recipe(path: Path) -> Recipe:
 def _train(options: argparse.Namespace) -> Answer:
     from workbench.runs import submit
 
-    output = _check_output(options.output)
+    output = None if options.output is None else check_output_folder(options.output, "--output")
     return _finish_train(options, submit(_recipe(options), options.home_folder), output)
 
 
@@ -388,15 +389,17 @@ def _finish_train(options: argparse.Namespace, run: Run, output: Path | None) ->
         run: The queued run.
         output: Gets a copy of the model; None for none.
     """
+    from workbench.models.kept import follow_pointer
     from workbench.runs import RunResult
 
     _say(f"Run {run.run_id} is queued; it goes on when this command ends.")
     run = _follow(run.run_id, options.home_folder)
     answer = RunResult.from_run(run).to_dict()
     if output is not None and answer["output_dir"]:
-        import shutil
-
-        shutil.copytree(answer["output_dir"], output, dirs_exist_ok=True)
+        whole = answer["output_dir"]
+        with told(output, f"The copy of the model for `--output {options.output}`", f" The whole model is in `{whole}`."):
+            output.mkdir(parents=True, exist_ok=True)
+            copy_folder(follow_pointer(Path(whole)), output)
         answer["output_dir"] = str(output)
     if run.active:
         _say(f"The run goes on; see `python -m workbench runs show {run.run_id}`.")
@@ -411,17 +414,6 @@ def _finish_train(options: argparse.Namespace, run: Run, output: Path | None) ->
         _say(f"Error: {run.message or f'the run is {run.status}'}")
         answer = {**answer, "error": run.message}
     return codes.get(run.status, 1), answer
-
-
-def _check_output(text: str | None) -> Path | None:
-    """Return the folder for the model, refused before the run starts rather than after."""
-    if text is None:
-        return None
-    path = Path(text).expanduser().resolve()
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise InputError(f"`--output {text}` exists and is not empty; name a new folder.", field="output")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _follow(run_id: str, home: Path) -> Run:
@@ -538,9 +530,7 @@ def _metric_rows(answer: Mapping[str, Any]) -> list[list[str]]:
 def _encode(options: argparse.Namespace) -> Answer:
     import numpy as np
 
-    output = Path(options.output)
-    if not output.parent.is_dir():
-        raise InputError(f"`--output {options.output}`: there is no folder `{output.parent}`.", field="output")
+    output = check_output_file(options.output, "--output")
     if options.batch_size < 1 or (options.truncate_dim is not None and options.truncate_dim < 1):
         raise InputError("`--batch-size` and `--truncate-dim` must be whole numbers from 1.", field="batch_size")
     texts = _read_texts(Path(options.texts), options.column)
@@ -552,7 +542,7 @@ def _encode(options: argparse.Namespace) -> Answer:
         truncate_dim=options.truncate_dim,
         show_progress_bar=sys.stderr.isatty(),
     )
-    with output.open("wb") as stream:
+    with told(output, "The vectors"), replacing(output, "wb") as stream:
         np.save(stream, vectors, allow_pickle=False)
     _say(f"Wrote {len(vectors):,} vectors of {vectors.shape[1]} numbers to {output}.")
     return 0, {"output": str(output), "rows": len(vectors), "width": int(vectors.shape[1])}
@@ -739,7 +729,8 @@ def _errors(options: argparse.Namespace) -> Answer:
     header, *records = table.records(options.sort)
     answer: dict[str, Any] = {"run_id": options.run_id, "kind": table.kind, "rows": len(records), "error": table.error_words}
     if options.csv:
-        with Path(options.csv).open("w", encoding="utf-8", newline="") as stream:
+        path = check_output_file(options.csv, "--csv")
+        with told(path, "The table of errors"), replacing(path, newline="") as stream:
             write_table(stream, [header, *records])
         _say(
             f"Wrote {len(records):,} rows to {options.csv}; fill in action and value, then `runs fix {options.run_id} --fixes FILE`."

@@ -15,6 +15,7 @@ from workbench.recipe.program import DEFAULT_FILES, render_program
 from workbench.runs.history import get_run, resolve_model
 from workbench.runs.run import BASE_FOLDER
 from workbench.runs.submission import describe_start, settle
+from workbench.writing import describe_refusal, replacing
 
 
 def program_of_run(run_id: str, home: Path, folder: Path | None = None) -> str:
@@ -69,12 +70,12 @@ def _write_parts(parts: Parts, tables: dict[str, Any], folder: Path) -> dict[str
             _write_csv(path, roles, zip(*(table[role] for role in roles), strict=True))
             files[name] = str(path.resolve())
     except OSError as error:
-        raise InputError(f"The parts cannot be written to `{folder}`: {error.strerror or error}.", field="data") from None
+        raise InputError(f"The parts could not be written: {describe_refusal(error, folder)}", field="data") from None
     return files
 
 
 def _write_csv(path: Path, roles: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path, newline="") as file:
         writer = csv.writer(file)
         writer.writerow(roles)
         writer.writerows(rows)

@@ -9,6 +9,7 @@ from pathlib import Path
 from workbench.data import StoredDataset, import_file, is_dataset_ref, open_dataset, open_parts
 from workbench.errors import ModelError, RunError
 from workbench.models import describe_base, resolve_base
+from workbench.models.folder import read_folder
 from workbench.recipe import ArchitectureSpec, EncoderInfo, LayerSpec, Recipe, Suggestion, default_loss, suggest_training
 from workbench.runs import store
 from workbench.runs.database import open_database
@@ -17,6 +18,7 @@ from workbench.runs.run import RECIPE_FILE, Run, create_run_id, is_run_id, run_f
 from workbench.runs.spawn import ensure_supervisor
 from workbench.settings import prepare_home
 from workbench.training.token_cache import TOKENS_FOLDER
+from workbench.writing import write_text
 
 BYTES_PER_WEIGHT = 4
 """Models are saved in fp32."""
@@ -84,6 +86,8 @@ def settle(recipe: Recipe, home: Path) -> tuple[Recipe, str]:
     architecture.validate(info)
     if info.source == "run" and find_run(recipe.base, home).active:
         raise ModelError(f"Run {recipe.base} has not ended; wait for its model, or choose another base.", field="base")
+    if info.source in {"folder", "run"}:
+        read_folder(resolve_base(resolve_model(recipe.base, home), home)).check_numbers()
     name = clean_name(recipe.name)
     dataset = _store(recipe.data, recipe, home)
     loss = recipe.loss or default_loss(dataset.kind)
@@ -133,7 +137,7 @@ def _write(recipe: Recipe, name: str, home: Path, held: bool, parent: str | None
             except FileExistsError:
                 continue
         try:
-            (folder / RECIPE_FILE).write_text(recipe.to_json(), encoding="utf-8")
+            write_text(folder / RECIPE_FILE, recipe.to_json())
             store.insert(connection, run_id, name, recipe.base, recipe.data, held=held, parent=parent)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

@@ -298,7 +298,7 @@ function baselineOf() {
   const facts = run.facts || {};
   if (finite(facts.baseline)) return { value: facts.baseline, name: "base encoder" };
   const first = evaluations.find((point) => point.step === 0);
-  return first && finite(first.value) ? { value: first.value, name: "before training" } : null;
+  return first ? { value: first.value, name: "before training" } : null;
 }
 
 function drawMetric(metric) {
@@ -336,7 +336,7 @@ function drawMetric(metric) {
 function addEvaluations(points) {
   evaluations.push(...points);
   for (const point of points) {
-    if (finite(point.value) && (bestMetric === null || point.value >= bestMetric.value)) bestMetric = point;
+    if (bestMetric === null || point.value >= bestMetric.value) bestMetric = point;
   }
   if (evaluations.length > MOST) {
     const series = { value: evaluations.map((point) => point.value) };
