@@ -41,6 +41,10 @@ def test_app_ends_with_2_and_one_sentence_when_an_option_is_wrong(home):
         (["--host", "0.0.0.0"], "--auth USER:PASSWORD"),
         (["--port", "99999"], "between 0 and 65535"),
         (["--auth", "nocolon"], "USER:PASSWORD"),
+        (["--root-path", "workbench"], "a path such as /workbench"),
+        (["--allow-frame", "*"], "an origin such as"),
+        (["--trusted-proxy", "localhost"], "an address such as"),
+        (["--auth-file", str(home / "nothing")], "cannot be read"),
     ]:
         done = subprocess.run(
             [sys.executable, "app.py", "--home", str(home), *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
@@ -90,12 +94,15 @@ def test_port_0_is_printed_and_sigterm_ends_the_server(home):
     )
     try:
         line = process.stdout.readline()
-        url = line.split()[2]
+        url, _, token = line.split()[2].partition("/?token=")
         assert url.startswith("http://127.0.0.1:")
+        asked = urllib.request.Request(f"{url}/api/runs", headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            assert answer.status == 200
         with urllib.request.urlopen(f"{url}/api/health", timeout=30) as answer:
             assert answer.status == 200
         # A browser's open connection must not keep the server alive.
-        held = urllib.request.urlopen(f"{url}/gradio_api/heartbeat/test", timeout=30)
+        held = urllib.request.urlopen(f"{url}/gradio_api/heartbeat/test?token={token}", timeout=30)
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)
         held.close()
