@@ -26,7 +26,7 @@ from workbench.recipe import (
     parse_loss,
     parse_watch,
 )
-from workbench.settings import home_folder
+from workbench.settings import Settings, home_folder
 
 if TYPE_CHECKING:
     from workbench.data import StoredDataset
@@ -85,6 +85,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(answer, ensure_ascii=False), flush=True)
     return code
+
+
+def serve_page(arguments: Sequence[str] | None = None) -> int:
+    """Do what `app.py` does: the `ui` command without the words before its options.
+
+    Args:
+        arguments: The options; None for those of this process.
+    """
+    parser = _Parser(prog="app.py", description="Fine-tune sentence-embedding models in the browser.")
+    parser.add_argument("--home", metavar="DIR", help="where data sets, runs and models live ($WORKBENCH_HOME, else ~/.workbench)")
+    add_ui_options(parser)
+    options = parser.parse_args(arguments)
+    try:
+        _serve(options, options.home)
+    except ModuleNotFoundError as error:
+        _say(f"The package {error.name} is not installed; run `pip install -r requirements.txt` first.")
+        return InputError.exit_code
+    except WorkbenchError as error:
+        _say(error.message)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
 
 
 def _fail(options: argparse.Namespace, message: str, code: int) -> int:
@@ -236,8 +259,25 @@ def add_ui_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that `app.py` and the `ui` command share, apart from --home."""
     parser.add_argument("--host", default="127.0.0.1", help="address to bind to (127.0.0.1)")
     parser.add_argument("--port", type=int, default=7860, help="port (7860; 0 picks a free one and prints it)")
-    parser.add_argument("--auth", metavar="USER:PASSWORD", help="password for the page; required when the host is not loopback")
+    parser.add_argument(
+        "--auth-file",
+        metavar="FILE",
+        help="file of mode 600 with USER:PASSWORD for the page (or set WORKBENCH_AUTH); required when the host is not loopback",
+    )
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="the same as an option, which other users can see in `ps`")
+    parser.add_argument("--no-token", action="store_true", help="ask for no access token where there is no password")
     parser.add_argument("--allowed-host", action="append", default=[], metavar="NAME", help="further name the page is reached by")
+    parser.add_argument(
+        "--allow-frame", action="append", default=[], metavar="ORIGIN", help="origin whose pages may show this one in a frame"
+    )
+    parser.add_argument(
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="reverse proxy whose X-Forwarded-* headers are believed",
+    )
+    parser.add_argument("--root-path", default="", metavar="PATH", help="path under which a reverse proxy offers the page")
     parser.add_argument("--open", action="store_true", help="open a browser")
 
 
@@ -817,12 +857,26 @@ def _doctor(options: argparse.Namespace) -> Answer:
 
 
 def _ui(options: argparse.Namespace) -> Answer:
-    from workbench.settings import Settings
+    _serve(options, options.home_folder)
+    return 0, {}
+
+
+def _serve(options: argparse.Namespace, home: str | Path | None) -> None:
     from workbench.ui import serve
 
-    settings = Settings.from_environment(options.home_folder, options.host, options.port, options.auth, tuple(options.allowed_host))
+    settings = Settings.from_environment(
+        home,
+        options.host,
+        options.port,
+        options.auth,
+        tuple(options.allowed_host),
+        auth_file=options.auth_file,
+        needs_token=not options.no_token,
+        frame_origins=tuple(options.allow_frame),
+        trusted_proxies=tuple(options.trusted_proxy),
+        root_path=options.root_path,
+    )
     serve(settings, open_browser=options.open)
-    return 0, {}
 
 
 def _print_table(header: list[str], rows: list[list[str]]) -> None:

@@ -690,13 +690,24 @@ function show(id) {
   poll();
 }
 
+// The list holds the newest runs only; an address may name any.
+async function older(id) {
+  if (!id) return null;
+  try {
+    return await fetchJson(`api/runs/${encodeURIComponent(id)}`);
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
+}
+
 async function find() {
   const wanted = new URL(window.location.href).searchParams.get("run");
   const runs = (await fetchJson("api/runs")).runs.filter((item) => item.kind === "train");
   const active = runs.filter((item) => !ENDED.includes(item.status));
   const started = (item) => String(item.created || "");
   const newest = (items) => items.reduce((last, item) => (last === null || started(item) > started(last) ? item : last), null);
-  const found = runs.find((item) => item.run_id === wanted) || newest(active) || newest(runs);
+  const found = runs.find((item) => item.run_id === wanted) || (await older(wanted)) || newest(active) || newest(runs);
   root.dataset.searched = "yes";
   if (found) show(found.run_id);
 }
