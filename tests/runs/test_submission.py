@@ -41,7 +41,7 @@ def test_what_was_left_open_is_settled_and_frozen(home, scored, tiny_bert):
     recipe = run.recipe()
     assert (run.status, run.kind, run.base, run.data) == ("queued", "train", str(tiny_bert), recipe.data)
     assert recipe.architecture == ArchitectureSpec.default()
-    assert recipe.loss == LossSpec("CoSENTLoss")
+    assert recipe.loss == LossSpec("CoSENTLoss", {"scale": 5.0})
     assert recipe.columns == {"sentence1": "sentence1", "sentence2": "sentence2", "score": "score"}
     assert recipe.score_scale == (0.0, 5.0)
     assert recipe.data.endswith("/v1") and (home / "datasets" / recipe.data).is_dir()
