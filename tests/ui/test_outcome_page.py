@@ -41,7 +41,7 @@ def test_the_verdict_is_seen_with_its_parts(open_tab, run, home):
     card = outcome.locator("[data-outcome].wb-oc-card")
     expect(card).to_contain_text(run.verdict["sentence"])
     expect(card.locator(".wb-interval")).to_have_attribute("aria-label", re.compile("95 % interval"))
-    expect(outcome.locator("[data-general]")).to_contain_text("148 pairs of everyday English sentences")
+    expect(outcome.locator("[data-general]")).to_contain_text("549 pairs of everyday English sentences")
     expect(outcome.locator(".wb-oc-plot.js-plotly-plot")).to_have_count(3)
     expect(outcome.locator(".wb-oc-threshold")).to_contain_text("chosen on the")
     expect(outcome.locator(".wb-oc-counts")).to_contain_text("Accuracy")

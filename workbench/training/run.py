@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch.distributed import get_node_local_rank
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
+from workbench.data.issues import rows_word
 from workbench.data.texts import TextsOf, read_numbers
 from workbench.errors import ConfigError, RunError
 from workbench.evaluation import ENCODE_BATCH, Evaluation, Evaluator, Verdict, build_evaluator, compute_verdict
@@ -27,6 +28,7 @@ from workbench.models import SentenceTransformer, build_network
 from workbench.models.bases import SCRATCH
 from workbench.models.numerics import fast_float32
 from workbench.recipe import KINDS, Recipe, TrainingConfig
+from workbench.recipe.training import LEAST_VALIDATION_ROWS
 from workbench.training.batch import Collate
 from workbench.training.distributed import Peers, meet
 from workbench.training.embedding import Padding
@@ -66,6 +68,10 @@ class TrainingResult:
         device: Where it ran.
         precision: What the encoder computed in while training: `fp32`, `bf16` or `fp16`.
         best_step: The step whose weights were kept; None if none were.
+        general: The forgetting check; None where it was not made.
+        unrelated_cosine: Mean cosine of unrelated general texts, `before` and `after`; None where not measured.
+        threshold: The cosine from which on texts count as a match for the tuned model; None where there is none.
+        warnings: What to know before trusting the rest, as `kind` and `message`.
     """
 
     status: str
@@ -79,6 +85,10 @@ class TrainingResult:
     device: str
     precision: str
     best_step: int | None
+    general: Mapping[str, Any] | None = None
+    unrelated_cosine: Mapping[str, float] | None = None
+    threshold: float | None = None
+    warnings: tuple[Mapping[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -144,6 +154,16 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         for part in (compared, parts.test)
     )
 
+    warnings = []
+    selects = validation is not None and validation.rows >= LEAST_VALIDATION_ROWS
+    if validation is not None and not selects:
+        message = (
+            f"The validation part has {rows_word(validation.rows)}, and under {LEAST_VALIDATION_ROWS} the best step is luck: none is "
+            "picked, the last one is kept."
+        )
+        warnings.append({"kind": "few_validation_rows", "message": message})
+        listener.on_message(message)
+
     watch = _Stopwatch()
     tokens = peers.find(lambda: Tokens(model, columns, TokenCache(home)))
     if tokens.cached:
@@ -193,7 +213,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     network = TrainedNetwork(model, loss, peers, config.micro_batch_size, find_occurring_words(model, tokens, config.weight_decay))
     insight = Insight(parts.kind, validation, recipe.watch if peers.leads else (), output_dir / "evaluations")
     progress = _Progress(
-        network, insight, output_dir / "model", config.eval_interval(total), steps_per_epoch, listener, watch, peers
+        network, insight, selects, output_dir / "model", config.eval_interval(total), steps_per_epoch, listener, watch, peers
     )
     trainer = SentenceTrainer(
         network,
@@ -225,7 +245,8 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     verdict = _judge(parts, primary, before, after)
     _write_json(output_dir / "evaluations" / "verdict.json", verdict.to_dict())
     listener.on_message(verdict.sentence)
-    listener.on_message(outcome.write(tuned, validation, baseline, before, after).sentence)
+    findings = outcome.write(tuned, validation, baseline, before, after)
+    listener.on_message(findings.general.sentence)
     return TrainingResult(
         status="stopped" if progress.keep is not None else "completed",
         steps=steps,
@@ -241,6 +262,10 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         device=where,
         precision=precision.name,
         best_step=progress.kept_step,
+        general=findings.general.to_dict() if findings.general.pairs else None,
+        unrelated_cosine=findings.general.unrelated_cosine,
+        threshold=findings.threshold,
+        warnings=tuple(warnings),
     )
 
 
@@ -275,6 +300,7 @@ class _Progress(TrainerCallback):
         self,
         network: TrainedNetwork,
         insight: Insight,
+        selects: bool,
         folder: Path,
         eval_steps: int,
         steps_per_epoch: int,
@@ -284,6 +310,7 @@ class _Progress(TrainerCallback):
     ) -> None:
         self._network = network
         self._insight = insight
+        self._selects = selects
         self._folder = folder
         self._eval_steps = eval_steps
         self._steps_per_epoch = steps_per_epoch
@@ -327,7 +354,7 @@ class _Progress(TrainerCallback):
                 self.evaluate(step)
 
     def evaluate(self, step: int) -> None:
-        """Record the watch-list, measure on the validation part, and keep the model if it is the best so far, the later one of equals."""
+        """Record the watch-list, measure on the validation part, and keep the model if it is the best so far, the earlier one of equals."""
         if step == self._last_evaluated:
             return
         self._last_evaluated = step
@@ -336,7 +363,7 @@ class _Progress(TrainerCallback):
         if measured is None:
             return
         result, further = measured
-        best = result.value >= self._best
+        best = self._selects and result.value > self._best
         self._listener.on_evaluation(
             {
                 "step": step,
@@ -357,15 +384,14 @@ class _Progress(TrainerCallback):
         if self.keep == "none":
             shutil.rmtree(self._folder, ignore_errors=True)
             self.kept_step = None
-        elif self.keep == "latest" or not self._insight.validates:
-            self._save(steps)
-        elif self.keep is None:
-            self.evaluate(steps)
+        else:
+            if self.keep is None:
+                self.evaluate(steps)
+            if self.keep == "latest" or not self._selects:
+                self._save(steps)
         if self.kept_step is not None:
-            part = "on the validation part" if self._insight.validates else "at the end"
-            self._listener.on_message(
-                f"Kept the model of step {self.kept_step}, {'the latest' if self.keep == 'latest' else 'the best ' + part}."
-            )
+            which = "the best on the validation part" if self._selects and self.keep != "latest" else "the last one"
+            self._listener.on_message(f"Kept the model of step {self.kept_step}, {which}.")
 
     def _save(self, step: int) -> None:
         """Replace the kept model; at no moment is there no whole one."""
