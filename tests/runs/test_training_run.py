@@ -36,7 +36,12 @@ def test_a_run_from_queue_to_model(home, data, tiny_bert):
     folder = resolve_model(run.run_id, home)
     assert json.loads((ended.folder / "model" / "modules.json").read_text())
     assert folder == str(ended.folder / "model")
-    assert RunResult.from_run(ended).to_dict()["output_dir"] == folder
+    answer, shown = RunResult.from_run(ended).to_dict(), ended.to_dict()
+    assert answer["output_dir"] == folder
+    assert answer["general"]["pairs"] == 549 and set(answer["unrelated_cosine"]) == {"before", "after"}
+    assert [warning["kind"] for warning in answer["warnings"]] == ["few_validation_rows"]
+    for name in ("general", "unrelated_cosine", "threshold", "warnings"):
+        assert shown[name] == answer[name], "`train` and `runs show` tell the same"
 
     tuned_again = submit(Recipe(base=run.run_id, data=data, training=settings(max_steps=500_000)), home)
     wait_for(lambda: get_run(tuned_again.run_id, home).step, "a first step")

@@ -42,6 +42,7 @@ def test_the_verdict_is_seen_with_its_parts(open_tab, run, home):
     expect(card).to_contain_text(run.verdict["sentence"])
     expect(card.locator(".wb-interval")).to_have_attribute("aria-label", re.compile("95 % interval"))
     expect(outcome.locator("[data-general]")).to_contain_text("549 pairs of everyday English sentences")
+    expect(outcome.locator("[data-general]")).to_contain_text("Unrelated texts, mean cosine")
     expect(outcome.locator(".wb-oc-plot.js-plotly-plot")).to_have_count(3)
     expect(outcome.locator(".wb-oc-threshold")).to_contain_text("chosen on the")
     expect(outcome.locator(".wb-oc-counts")).to_contain_text("Accuracy")
