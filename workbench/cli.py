@@ -441,7 +441,9 @@ def _follow(run_id: str, home: Path) -> Run:
                 )
             elif point.get("loss") is not None:
                 bar.set_postfix(loss=f"{point['loss']:.4f}", refresh=False)
-        bar.set_description(run["status"], refresh=False)
+        folds = run["facts"].get("cross_validation")
+        state = f"cross-validation {folds['done']}/{folds['total']}" if folds and run["active"] else run["status"]
+        bar.set_description(state, refresh=False)
         bar.refresh()
 
     interrupted = False

@@ -58,6 +58,8 @@ class Recorder:
         self.train: list[Mapping[str, Any]] = []
         self.evaluations: list[Mapping[str, Any]] = []
         self.steps: list[int] = []
+        self.folds: list[tuple[int, int]] = []
+        self.pulses = 0
         self._stop_after, self._keep = stop_after, keep
 
     def on_message(self, text: str) -> None:
@@ -74,6 +76,12 @@ class Recorder:
 
     def on_progress(self, step: int, total_steps: int, epoch: float, pairs_per_second: float, seconds: float) -> None:
         self.steps.append(step)
+
+    def on_cross_validation(self, done: int, total: int) -> None:
+        self.folds.append((done, total))
+
+    def on_pulse(self) -> None:
+        self.pulses += 1
 
     def stop_requested(self) -> str | None:
         return self._keep if self._stop_after is not None and len(self.steps) >= self._stop_after else None
@@ -352,5 +360,6 @@ def test_every_setting_does_something(
 
 
 def test_every_setting_is_tried_or_belongs_to_another_room() -> None:
-    elsewhere = {"validation_fraction", "test_fraction", "device", "devices"}  # the split, the device, the supervisor
+    # The split, the verdict of small sets, the device, the supervisor.
+    elsewhere = {"validation_fraction", "test_fraction", "cross_validation", "device", "devices"}
     assert set(CHANGES) | elsewhere == {field.name for field in dataclasses.fields(TrainingConfig)}

@@ -36,6 +36,7 @@ class Verdict:
         interval: 95 % interval of the difference, None where not judged.
         rows: Held-out rows.
         sentence: The verdict in plain words.
+        method: `held_out` (one test part) or `cross_validation` (every row held out in turn).
     """
 
     outcome: str
@@ -46,6 +47,7 @@ class Verdict:
     interval: tuple[float, float] | None
     rows: int
     sentence: str
+    method: str = "held_out"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""

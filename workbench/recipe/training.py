@@ -102,6 +102,14 @@ TRAINING_PARAMETERS: tuple[Parameter, ...] = (
     Parameter("validation_fraction", "float", 0.1, "Share of the rows held out to pick the best step.", 0.0, 0.8, habitual="0.1"),
     Parameter("test_fraction", "float", 0.15, "Share of the rows held out for the verdict.", 0.0, 0.8, habitual="0.1 to 0.2"),
     Parameter(
+        "cross_validation",
+        "choice",
+        "auto",
+        "Whether a set of under 350 rows, too small for a test part, gets its verdict by holding out every row in turn: ten further "
+        "trainings after the one whose model is kept.",
+        choices=("auto", "off"),
+    ),
+    Parameter(
         "devices",
         "int",
         1,
@@ -136,6 +144,7 @@ class TrainingConfig:
     seed: int = 42
     validation_fraction: float = 0.1
     test_fraction: float = 0.15
+    cross_validation: str = "auto"
     device: str = "auto"
     devices: int = 1
 

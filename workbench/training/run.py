@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +30,8 @@ from workbench.models.numerics import fast_float32
 from workbench.recipe import KINDS, Recipe, TrainingConfig
 from workbench.recipe.training import LEAST_VALIDATION_ROWS
 from workbench.training.batch import Collate
-from workbench.training.distributed import Peers, meet
+from workbench.training.cross_validation import CrossValidation
+from workbench.training.distributed import ALONE, Peers, meet
 from workbench.training.embedding import Padding
 from workbench.training.insight import Insight
 from workbench.training.listener import Listener
@@ -154,6 +155,9 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         for part in (compared, parts.test)
     )
 
+    cross_validation = CrossValidation(recipe, parts)
+    if cross_validation.applies:
+        listener.on_message(cross_validation.announcement)
     warnings = []
     selects = validation is not None and validation.rows >= LEAST_VALIDATION_ROWS
     if validation is not None and not selects:
@@ -242,10 +246,18 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     tuned = None if progress.kept_step is None else SentenceTransformer(output_dir / "model", device=device)
     after = None if test is None or tuned is None else _evaluate(tuned, test)
     _write_json(output_dir / "evaluations" / "after.json", _record(after))
+    findings = outcome.write(tuned, validation, baseline, before, after)
     verdict = _judge(parts, primary, before, after)
+    if cross_validation.applies and progress.keep is None:
+        verdict = cross_validation.run(
+            lambda rows, evaluator, seed: _train_fold(recipe, parts, rows, evaluator, seed, home, device, output_dir, listener),
+            output_dir / "evaluations",
+            listener,
+            primary,
+        )
+        progress.stop_late(listener.stop_requested())
     _write_json(output_dir / "evaluations" / "verdict.json", verdict.to_dict())
     listener.on_message(verdict.sentence)
-    findings = outcome.write(tuned, validation, baseline, before, after)
     listener.on_message(findings.general.sentence)
     return TrainingResult(
         status="stopped" if progress.keep is not None else "completed",
@@ -267,6 +279,80 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         threshold=findings.threshold,
         warnings=tuple(warnings),
     )
+
+
+def _train_fold(
+    recipe: Recipe,
+    parts: Parts,
+    rows: Dataset,
+    evaluator: Evaluator,
+    seed: int,
+    home: Path,
+    device: torch.device,
+    output_dir: Path,
+    listener: Listener,
+) -> tuple[Evaluation, Evaluation] | None:
+    """Train on some rows as the run does, and measure the base and the model of the last step.
+
+    Args:
+        recipe: Of the run.
+        parts: Of the run; names its kind and classes.
+        rows: To train on.
+        evaluator: Measures the rows left out.
+        seed: Of weights, order and dropout.
+        home: The workbench's home.
+        device: Where to compute.
+        output_dir: Of the run; nothing of this training stays there.
+        listener: Is told that the run lives, and asked for a stop.
+
+    Returns:
+        Both measurements; None where a stop was asked for.
+    """
+    assert recipe.architecture is not None and recipe.loss is not None
+    if listener.stop_requested() is not None:
+        return None
+    config = recipe.training
+    set_seed(seed)
+    roles = KINDS[parts.kind]
+    columns = [rows[role] for role in roles.texts]
+    labels = None if roles.label is None else read_numbers(rows, roles.label)
+    model, base = build_network(recipe.base, recipe.architecture, home, TextsOf(columns), seed, device)
+    before = _evaluate(base, evaluator)
+    tokens = Tokens(model, columns)
+    loss = build_loss(recipe.loss, model.get_sentence_embedding_dimension(), len(parts.classes)).to(device)
+    batches = ShuffledBatches(tokens, config.batch_size, seed, distinct=recipe.loss.entry.in_batch_negatives)
+    total = config.total_steps(len(batches))
+    width = model.encoder.get_word_embedding_dimension()
+    learning_rate = config.learning_rate_for(recipe.base != SCRATCH, width)
+    precision = choose_precision(config.precision, device, width)
+    words = find_occurring_words(model, tokens, config.weight_decay)
+    network = TrainedNetwork(model, loss, ALONE, config.micro_batch_size, words)
+    pulse = _Pulse(listener.on_pulse, listener.stop_requested)
+    arguments = _arguments(config, device, precision, total, learning_rate, output_dir)
+    trainer = SentenceTrainer(network, batches, Collate(tokens, labels), precision, args=arguments, callbacks=[pulse])
+    trainer.remove_callback(transformers.PrinterCallback)
+    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
+    _train(trainer, ALONE, config)
+    shutil.rmtree(output_dir / "checkpoints", ignore_errors=True)
+    if pulse.stopped:
+        return None
+    network.settle()
+    return before, _evaluate(model, evaluator)
+
+
+class _Pulse(TrainerCallback):
+    """Tells at each step that the run lives, and ends a training when a stop is asked for."""
+
+    def __init__(self, beat: Callable[[], None], stop_requested: Callable[[], str | None]) -> None:
+        self._beat = beat
+        self._stop_requested = stop_requested
+        self.stopped = False
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Report and look for a stop request."""
+        self._beat()
+        if self._stop_requested() is not None:
+            self.stopped = control.should_training_stop = True
 
 
 def _train(trainer: SentenceTrainer, peers: Peers, config: TrainingConfig) -> None:
@@ -392,6 +478,13 @@ class _Progress(TrainerCallback):
         if self.kept_step is not None:
             which = "the best on the validation part" if self._selects and self.keep != "latest" else "the last one"
             self._listener.on_message(f"Kept the model of step {self.kept_step}, {which}.")
+
+    def stop_late(self, keep: str | None) -> None:
+        """Heed a stop that came after the last step: only a model that is not wanted has to go."""
+        self.keep = keep
+        if keep == "none":
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self.kept_step = None
 
     def _save(self, step: int) -> None:
         """Replace the kept model; at no moment is there no whole one."""

@@ -324,11 +324,21 @@ def plan_words(draft: Draft, dataset: StoredDataset | None, context: Context) ->
     if few:
         picked = f"{split.validation:,} validation rows are too few to pick a step, so the last one is kept"
     judged = f"{test.rows:,} rows of {test.name}" if test else f"{split.test:,} rows"
+    judged = f"{judged} give the verdict"
+    if draft.test_data is None and draft.training.cross_validation == "auto" and draft.training.devices == 1:
+        from workbench.evaluation.cross_validation import FOLDS, TRAININGS, is_small
+
+        if is_small(split.rows, split.groups, split.test_groups, split.largest_group):
+            repeated = draft.training.total_steps(math.ceil(split.rows * (1 - 1 / FOLDS) / draft.training.batch_size))
+            judged = (
+                f"{split.test:,} are too few for the verdict, which comes from cross-validation: {TRAININGS} further trainings, each on "
+                f"four fifths of the {split.rows:,} rows and about {repeated:,} steps"
+            )
     return (
         f"{short_base(draft.base)} ({layers}, {draft.architecture.width(info):,} numbers a sentence) learns from {split.train:,} "
         f"{kind_words(dataset.kind)} of {dataset.name} with {loss.name}: about {steps:,} steps of "
         f"{draft.training.batch_size:,} rows at learning rate {rate:g}. {picked}, "
-        f"{judged} give the verdict."
+        f"{judged}."
     )
 
 

@@ -617,6 +617,8 @@ function statusLine(eta) {
   const steps = run.total_steps ? `step ${count(run.step || 0)} of ${count(run.total_steps)}` : "";
   if (run.status === "queued") return "Waiting for its turn: one run trains at a time.";
   if (run.status === "running" && !(run.step > 0)) return "Preparing: reading the data, loading the encoder, measuring it before training…";
+  const folds = (run.facts || {}).cross_validation;
+  if (run.status === "running" && folds) return `Trained and saved. Cross-validation for the verdict: ${count(folds.done)} of ${count(folds.total)} trainings done.`;
   const parts = [steps];
   if (finite(run.epoch) && run.epoch > 0) parts.push(`epoch ${run.epoch.toFixed(2)}`);
   if (finite(run.pairs_per_second) && run.pairs_per_second > 0) parts.push(`${count(run.pairs_per_second)} rows/s`);
