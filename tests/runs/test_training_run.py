@@ -29,7 +29,9 @@ def test_a_run_from_queue_to_model(home, data, tiny_bert):
     assert (ended.status, ended.message) == ("completed", ""), read_live(run.run_id, home)["log"]
     assert ended.step == ended.total_steps > 0 and ended.device == "cpu"
     assert ended.metrics["before"]["spearman_cosine"] is not None and ended.metrics["after"] is not None
-    assert ended.verdict["outcome"] == "not_judged" and ended.primary_metric == "spearman_cosine"
+    assert ended.verdict["method"] == "cross_validation" and ended.verdict["interval"] and ended.primary_metric == "spearman_cosine"
+    assert ended.facts["cross_validation"] == {"done": 10, "total": 10}
+    assert "Cross-validation, training 10 of 10" in (ended.folder / "log.txt").read_text(encoding="utf-8")
     points = [point for live in seen for point in live["points"]]
     assert [point["step"] for point in points if point["type"] == "train"] == list(range(1, ended.step + 1))
     assert read_series([run.run_id], home)[run.run_id]["evaluation"] == [point for point in points if point["type"] == "evaluation"]

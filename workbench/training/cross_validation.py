@@ -93,7 +93,7 @@ class CrossValidation:
                 if measured is None:
                     return not_judged(metric, f"the cross-validation was stopped after {len(folds)} of {TRAININGS} trainings")
                 folds.append(Fold(held_out, *measured))
-                line = {"repetition": repetition + 1, "fold": number + 1, "rows": len(held_out)}
+                line: dict[str, float] = {"repetition": repetition + 1, "fold": number + 1, "rows": len(held_out)}
                 line |= {"before": measured[0].value, "after": measured[1].value}
                 with path.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(line) + "\n")
