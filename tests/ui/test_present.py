@@ -225,7 +225,7 @@ def test_the_plan_names_what_will_run(context, stored):
     assert "CoSENTLoss" in words
     assert f"{split.train:,} scored pairs of pairs" in words
     assert f"about {2 * -(-split.train // 10)} steps of 10 rows at learning rate 0.0005" in words
-    assert f"{split.test:,} are too few for the verdict" in words, "said before the start, with what it costs"
+    assert f"{split.test:,} test rows are too few to give the verdict" in words, "said before the start, with what it costs"
     assert "10 further trainings, each on four fifths of the 160 rows and about 26 steps" in words
     plain = dataclasses.replace(draft, training=dataclasses.replace(draft.training, cross_validation="off"))
     assert f"{split.test:,} rows give the verdict" in present.plan_words(plain, stored, context)

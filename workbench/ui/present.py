@@ -331,7 +331,7 @@ def plan_words(draft: Draft, dataset: StoredDataset | None, context: Context) ->
         if is_small(split.rows, split.groups, split.test_groups, split.largest_group):
             repeated = draft.training.total_steps(math.ceil(split.rows * (1 - 1 / FOLDS) / draft.training.batch_size))
             judged = (
-                f"{split.test:,} are too few for the verdict, which comes from cross-validation: {TRAININGS} further trainings, each on "
+                f"{split.test:,} test rows are too few to give the verdict; it comes from cross-validation: {TRAININGS} further trainings, each on "
                 f"four fifths of the {split.rows:,} rows and about {repeated:,} steps"
             )
     return (
