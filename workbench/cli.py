@@ -441,6 +441,13 @@ def _finish_train(options: argparse.Namespace, run: Run, output: Path | None) ->
         _say(f"The run goes on; see `python -m workbench runs show {run.run_id}`.")
         return INTERRUPTED, answer
     _say(run.verdict["sentence"] if run.verdict else run.message or f"The run is {run.status}.")
+    if run.verdict:
+        if answer["general"]:
+            _say(answer["general"]["sentence"])
+        if answer["threshold"] is not None:
+            _say(f"Threshold: from a cosine of {answer['threshold']:.3f} on, call two texts a match.")
+    for warning in answer["warnings"]:
+        _say(f"Warning: {warning['message']}")
     if answer["output_dir"]:
         _say(f"Model: {answer['output_dir']}")
     if not options.json:
@@ -484,7 +491,9 @@ def _follow(run_id: str, home: Path) -> Run:
                 )
             elif point.get("loss") is not None:
                 bar.set_postfix(loss=f"{point['loss']:.4f}", refresh=False)
-        bar.set_description(run["status"], refresh=False)
+        folds = run["facts"].get("cross_validation")
+        state = f"cross-validation {folds['done']}/{folds['total']}" if folds and run["active"] else run["status"]
+        bar.set_description(state, refresh=False)
         bar.refresh()
 
     interrupted = False
@@ -814,10 +823,13 @@ _ERROR_ACTIONS: Mapping[str, Callable[[argparse.Namespace], Answer]] = {"errors"
 
 
 def _before_after(run: Run) -> str:
+    from workbench.runs import further_words
+
     verdict = run.verdict or {}
     if verdict.get("before") is None or verdict.get("after") is None:
         return ""
-    return f"{verdict['metric']} {verdict['before']:.3f} → {verdict['after']:.3f}, {verdict['outcome'].replace('_', ' ')}"
+    moved = f"{verdict['metric']} {verdict['before']:.3f} → {verdict['after']:.3f}, {verdict['outcome'].replace('_', ' ')}"
+    return ", ".join([moved, *further_words(run)])
 
 
 def _script(options: argparse.Namespace) -> Answer:

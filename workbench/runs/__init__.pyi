@@ -21,6 +21,8 @@ from .live import read_live as read_live
 from .live import read_series as read_series
 from .live import read_watch as read_watch
 from .lock import try_lock as try_lock
+from .outcome import further_words as further_words
+from .outcome import harms as harms
 from .outcome import read_outcome as read_outcome
 from .program import program_of_recipe as program_of_recipe
 from .program import program_of_run as program_of_run
