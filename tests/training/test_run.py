@@ -347,7 +347,7 @@ def test_too_little_memory_is_named_by_what_was_done(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
     monkeypatch.setattr(SentenceTransformer, "encode", out_of_memory)
-    with pytest.raises(RunError, match=r"while a model on \d+ rows that it does not train on was measured; shorten"):
+    with pytest.raises(RunError, match=r"while a model on [\d,]+ rows that it does not train on was measured; shorten"):
         run_training(recipe(tiny_bert), make_parts("scored_pairs", sentences), home, tmp_path, Recorder())  # type: ignore[arg-type]
 
 
