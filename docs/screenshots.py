@@ -25,9 +25,9 @@ PATIENCE_MS = 1_200_000
 SETTLE_MS = 2_000
 
 
-def run_once(page: Any, url: str) -> None:
+def run_once(page: Any, address: str) -> None:
     """Train on the sample data and wait for the verdict."""
-    page.goto(url)
+    page.goto(address)
     page.locator("#quick-start").click()
     page.locator('#train-live .wb-live[data-state="completed"]').wait_for(timeout=PATIENCE_MS)
 
@@ -50,13 +50,13 @@ def show(page: Any, tab: str) -> None:
     page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
 
 
-def take(browser: Any, url: str, folder: Path) -> None:
+def take(browser: Any, address: str, folder: Path) -> None:
     """Write one picture for each tab and view."""
     for suffix, (width, height, theme) in VIEWS.items():
         context = browser.new_context(viewport={"width": width, "height": height})
         context.set_default_timeout(120_000)
         page = context.new_page()
-        page.goto(f"{url}/?__theme={theme}")
+        page.goto(f"{address}&__theme={theme}")  # the address ends with the access token
         for tab in TABS:
             show(page, tab)
             page.screenshot(path=folder / f"{tab.lower()}{suffix}.png", full_page=True)
@@ -80,14 +80,14 @@ def main() -> None:
         command = [sys.executable, str(ROOT / "app.py"), "--port", "0", "--home", home]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert server.stdout is not None
-        url = server.stdout.readline().split()[2]
+        address = server.stdout.readline().split()[2]
         try:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
                 page = browser.new_page()
-                run_once(page, url)
+                run_once(page, address)
                 page.close()
-                take(browser, url, options.to)
+                take(browser, address, options.to)
                 browser.close()
         finally:
             server.terminate()

@@ -65,12 +65,18 @@ def finish(recipe: Recipe, home: Path) -> Run:
     before, after = test(base), test(tuned)
     outcome = Outcome(parts, "a given model", run.folder / "evaluations", measure)
     outcome.measure_base(base)
-    outcome.write(tuned, validation, validation(base), before, after)
+    findings = outcome.write(tuned, validation, validation(base), before, after)
     verdict = compute_verdict(before, after, parts.test_groups)
     columns = {
         "metrics": {"before": dict(before.metrics), "after": dict(after.metrics)},
         "primary_metric": after.primary_metric,
         "verdict": verdict.to_dict(),
+        "result": {
+            "general": findings.general.to_dict(),
+            "unrelated_cosine": findings.general.unrelated_cosine,
+            "threshold": findings.threshold,
+            "warnings": [],
+        },
     }
     with open_database(home) as connection:
         assert store.transition(connection, run.run_id, "running")

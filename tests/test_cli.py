@@ -60,7 +60,17 @@ def test_the_whole_way(run: Run, data: Path, tiny_bert: Path, home: Path, tmp_pa
     assert code == 0, said
     assert trained["status"] == "completed" and trained["steps"] == 3 and trained["primary_metric"] == "spearman_cosine"
     assert set(trained["metrics"]) == {"before", "after"} and trained["padding_fraction"] == 0.0
-    assert set(trained["verdict"]) == {"outcome", "metric", "before", "after", "difference", "interval", "rows", "sentence"}
+    assert set(trained["verdict"]) == {
+        "outcome",
+        "metric",
+        "before",
+        "after",
+        "difference",
+        "interval",
+        "rows",
+        "sentence",
+        "method",
+    }
     assert trained["verdict"]["rows"] == 50 and "step" in said
     assert (tmp_path / "out" / "modules.json").is_file()
     assert not list((tmp_path / "out").rglob("*.bin"))

@@ -27,7 +27,7 @@ from workbench.recipe import (
     parse_loss,
     parse_watch,
 )
-from workbench.settings import home_folder
+from workbench.settings import Settings, home_folder
 from workbench.writing import check_output_file, check_output_folder, copy_folder, replacing, told
 
 if TYPE_CHECKING:
@@ -87,6 +87,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(dump_json(answer), flush=True)
     return code
+
+
+def serve_page(arguments: Sequence[str] | None = None) -> int:
+    """Do what `app.py` does: the `ui` command without the words before its options.
+
+    Args:
+        arguments: The options; None for those of this process.
+    """
+    parser = _Parser(prog="app.py", description="Fine-tune sentence-embedding models in the browser.")
+    parser.add_argument("--home", metavar="DIR", help="where data sets, runs and models live ($WORKBENCH_HOME, else ~/.workbench)")
+    add_ui_options(parser)
+    options = parser.parse_args(arguments)
+    try:
+        _serve(options, options.home)
+    except ModuleNotFoundError as error:
+        _say(f"The package {error.name} is not installed; run `pip install -r requirements.txt` first.")
+        return InputError.exit_code
+    except WorkbenchError as error:
+        _say(error.message)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
 
 
 def _fail(options: argparse.Namespace, message: str, code: int) -> int:
@@ -238,8 +261,25 @@ def add_ui_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that `app.py` and the `ui` command share, apart from --home."""
     parser.add_argument("--host", default="127.0.0.1", help="address to bind to (127.0.0.1)")
     parser.add_argument("--port", type=int, default=7860, help="port (7860; 0 picks a free one and prints it)")
-    parser.add_argument("--auth", metavar="USER:PASSWORD", help="password for the page; required when the host is not loopback")
+    parser.add_argument(
+        "--auth-file",
+        metavar="FILE",
+        help="file of mode 600 with USER:PASSWORD for the page (or set WORKBENCH_AUTH); required when the host is not loopback",
+    )
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="the same as an option, which other users can see in `ps`")
+    parser.add_argument("--no-token", action="store_true", help="ask for no access token where there is no password")
     parser.add_argument("--allowed-host", action="append", default=[], metavar="NAME", help="further name the page is reached by")
+    parser.add_argument(
+        "--allow-frame", action="append", default=[], metavar="ORIGIN", help="origin whose pages may show this one in a frame"
+    )
+    parser.add_argument(
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="reverse proxy whose X-Forwarded-* headers are believed",
+    )
+    parser.add_argument("--root-path", default="", metavar="PATH", help="path under which a reverse proxy offers the page")
     parser.add_argument("--open", action="store_true", help="open a browser")
 
 
@@ -405,6 +445,13 @@ def _finish_train(options: argparse.Namespace, run: Run, output: Path | None) ->
         _say(f"The run goes on; see `python -m workbench runs show {run.run_id}`.")
         return INTERRUPTED, answer
     _say(run.verdict["sentence"] if run.verdict else run.message or f"The run is {run.status}.")
+    if run.verdict:
+        if answer["general"]:
+            _say(answer["general"]["sentence"])
+        if answer["threshold"] is not None:
+            _say(f"Threshold: from a cosine of {answer['threshold']:.3f} on, call two texts a match.")
+    for warning in answer["warnings"]:
+        _say(f"Warning: {warning['message']}")
     if answer["output_dir"]:
         _say(f"Model: {answer['output_dir']}")
     if not options.json:
@@ -437,7 +484,9 @@ def _follow(run_id: str, home: Path) -> Run:
                 )
             elif point.get("loss") is not None:
                 bar.set_postfix(loss=f"{point['loss']:.4f}", refresh=False)
-        bar.set_description(run["status"], refresh=False)
+        folds = run["facts"].get("cross_validation")
+        state = f"cross-validation {folds['done']}/{folds['total']}" if folds and run["active"] else run["status"]
+        bar.set_description(state, refresh=False)
         bar.refresh()
 
     interrupted = False
@@ -777,10 +826,13 @@ _ERROR_ACTIONS: Mapping[str, Callable[[argparse.Namespace], Answer]] = {"errors"
 
 
 def _before_after(run: Run) -> str:
+    from workbench.runs import further_words
+
     verdict = run.verdict or {}
     if verdict.get("before") is None or verdict.get("after") is None:
         return ""
-    return f"{verdict['metric']} {verdict['before']:.3f} → {verdict['after']:.3f}, {verdict['outcome'].replace('_', ' ')}"
+    moved = f"{verdict['metric']} {verdict['before']:.3f} → {verdict['after']:.3f}, {verdict['outcome'].replace('_', ' ')}"
+    return ", ".join([moved, *further_words(run)])
 
 
 def _script(options: argparse.Namespace) -> Answer:
@@ -820,12 +872,26 @@ def _doctor(options: argparse.Namespace) -> Answer:
 
 
 def _ui(options: argparse.Namespace) -> Answer:
-    from workbench.settings import Settings
+    _serve(options, options.home_folder)
+    return 0, {}
+
+
+def _serve(options: argparse.Namespace, home: str | Path | None) -> None:
     from workbench.ui import serve
 
-    settings = Settings.from_environment(options.home_folder, options.host, options.port, options.auth, tuple(options.allowed_host))
+    settings = Settings.from_environment(
+        home,
+        options.host,
+        options.port,
+        options.auth,
+        tuple(options.allowed_host),
+        auth_file=options.auth_file,
+        needs_token=not options.no_token,
+        frame_origins=tuple(options.allow_frame),
+        trusted_proxies=tuple(options.trusted_proxy),
+        root_path=options.root_path,
+    )
     serve(settings, open_browser=options.open)
-    return 0, {}
 
 
 def _print_table(header: list[str], rows: list[list[str]]) -> None:

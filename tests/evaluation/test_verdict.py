@@ -46,6 +46,14 @@ def test_too_few_rows_are_not_judged() -> None:
     assert compute_verdict(accuracy(draw(50, 0.1, 0)), accuracy(draw(50, 1.0, 1))).outcome == "better"
 
 
+def test_the_floor_counts_groups_not_rows() -> None:
+    base, good = accuracy(draw(490, 0.1, 0)), accuracy(draw(490, 1.0, 1))
+    few = compute_verdict(base, good, np.arange(490) // 10)
+    assert few.outcome == "not_judged" and few.interval is None
+    assert "490 held-out rows, in 49 groups that share sentences, are too few" in few.sentence
+    assert compute_verdict(base, good, np.arange(490) % 50).outcome == "better"
+
+
 def test_rows_that_hang_together_widen_the_interval() -> None:
     once = draw(50, 0.5, 0), draw(50, 0.65, 1)
     tenfold = accuracy(np.repeat(once[0], 10)), accuracy(np.repeat(once[1], 10))

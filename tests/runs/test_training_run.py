@@ -29,14 +29,21 @@ def test_a_run_from_queue_to_model(home, data, tiny_bert):
     assert (ended.status, ended.message) == ("completed", ""), read_live(run.run_id, home)["log"]
     assert ended.step == ended.total_steps > 0 and ended.device == "cpu"
     assert ended.metrics["before"]["spearman_cosine"] is not None and ended.metrics["after"] is not None
-    assert ended.verdict["outcome"] == "not_judged" and ended.primary_metric == "spearman_cosine"
+    assert ended.verdict["method"] == "cross_validation" and ended.verdict["interval"] and ended.primary_metric == "spearman_cosine"
+    assert ended.facts["cross_validation"] == {"done": 10, "total": 10}
+    assert "Cross-validation, training 10 of 10" in (ended.folder / "log.txt").read_text(encoding="utf-8")
     points = [point for live in seen for point in live["points"]]
     assert [point["step"] for point in points if point["type"] == "train"] == list(range(1, ended.step + 1))
     assert read_series([run.run_id], home)[run.run_id]["evaluation"] == [point for point in points if point["type"] == "evaluation"]
     folder = resolve_model(run.run_id, home)
     assert json.loads((ended.folder / "model" / "modules.json").read_text())
     assert folder == str(ended.folder / "model")
-    assert RunResult.from_run(ended).to_dict()["output_dir"] == folder
+    answer, shown = RunResult.from_run(ended).to_dict(), ended.to_dict()
+    assert answer["output_dir"] == folder
+    assert answer["general"]["pairs"] == 549 and set(answer["unrelated_cosine"]) == {"before", "after"}
+    assert [warning["kind"] for warning in answer["warnings"]] == ["few_validation_rows"]
+    for name in ("general", "unrelated_cosine", "threshold", "warnings"):
+        assert shown[name] == answer[name], "`train` and `runs show` tell the same"
 
     tuned_again = submit(Recipe(base=run.run_id, data=data, training=settings(max_steps=500_000)), home)
     wait_for(lambda: get_run(tuned_again.run_id, home).step, "a first step")

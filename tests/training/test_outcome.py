@@ -17,7 +17,7 @@ def test_a_run_leaves_rows_calibration_and_the_forgetting_check(tiny_bert, sente
     listener = Recorder()
     made = make_parts("labelled_pairs", sentences)
     # Selected on rows it learns from, so that a later step than the first is kept.
-    parts = dataclasses.replace(made, validation=made.train.select(range(24)), test_rows=np.arange(100, 160))
+    parts = dataclasses.replace(made, validation=made.train.select(range(32)), test_rows=np.arange(100, 160))
     settings = recipe(tiny_bert, "labelled_pairs", max_steps=24)
     result = run_training(settings, parts, home, tmp_path, listener)  # type: ignore[arg-type]
     assert result.best_step
@@ -29,19 +29,21 @@ def test_a_run_leaves_rows_calibration_and_the_forgetting_check(tiny_bert, sente
     assert rows[7]["tuned"]["cosine"] == pytest.approx(float(first @ second), abs=1e-5)
     assert rows[7]["base"]["cosine"] != rows[7]["tuned"]["cosine"], "the base was measured before the first step"
     general = json.loads((tmp_path / "evaluations" / "general.json").read_text())
-    assert general["rows"] == 148 and general["before"] != general["after"]
+    assert general["pairs"] == 549 and general["before"] != general["after"]
     assert listener.messages[-1] == general["sentence"]
     found = read_calibration(tmp_path)
-    assert found is not None and (found.validation_rows, found.test_rows, found.tuned.pairs) == (24, 60, 60)
+    assert found is not None and (found.validation_rows, found.test_rows, found.tuned.pairs) == (32, 60, 60)
     spread = json.loads((tmp_path / "evaluations" / "calibration.json").read_text())["distribution"]
     assert sum(sum(group["base"]) for group in spread["groups"]) == 60
     assert result.metrics["after"] is not None
+    assert result.threshold == found.threshold and result.general == general
+    assert result.unrelated_cosine == general["unrelated_cosine"] and set(result.unrelated_cosine) == {"before", "after"}
 
 
 def test_without_a_test_part_or_a_model_there_are_no_rows(tiny_bert, sentences, home, tmp_path) -> None:
     alone = dataclasses.replace(make_parts("pairs", sentences), validation=None, test=None)
     run_training(recipe(tiny_bert, "pairs", max_steps=2), alone, home, tmp_path / "a", Recorder())  # type: ignore[arg-type]
-    assert json.loads((tmp_path / "a" / "evaluations" / "general.json").read_text())["rows"] == 148
+    assert json.loads((tmp_path / "a" / "evaluations" / "general.json").read_text())["pairs"] == 549
     stopped = Recorder(stop_after=2, keep="none")
     run_training(recipe(tiny_bert, epochs=9), make_parts("scored_pairs", sentences), home, tmp_path / "b", stopped)  # type: ignore[arg-type]
     assert "no model was kept" in json.loads((tmp_path / "b" / "evaluations" / "general.json").read_text())["sentence"]

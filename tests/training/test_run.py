@@ -58,6 +58,8 @@ class Recorder:
         self.train: list[Mapping[str, Any]] = []
         self.evaluations: list[Mapping[str, Any]] = []
         self.steps: list[int] = []
+        self.folds: list[tuple[int, int]] = []
+        self.pulses = 0
         self._stop_after, self._keep = stop_after, keep
 
     def on_message(self, text: str) -> None:
@@ -74,6 +76,12 @@ class Recorder:
 
     def on_progress(self, step: int, total_steps: int, epoch: float, pairs_per_second: float, seconds: float) -> None:
         self.steps.append(step)
+
+    def on_cross_validation(self, done: int, total: int) -> None:
+        self.folds.append((done, total))
+
+    def on_pulse(self) -> None:
+        self.pulses += 1
 
     def stop_requested(self) -> str | None:
         return self._keep if self._stop_after is not None and len(self.steps) >= self._stop_after else None
@@ -93,7 +101,7 @@ def make_part(kind: str, sentences: list[str], rows: int, seed: int) -> Dataset:
 def make_parts(kind: str, sentences: list[str], rows: int = 48) -> GivenParts:
     classes = ("a", "b", "c") if kind == "class_pairs" else ("0", "1") if kind == "labelled_pairs" else ()
     return GivenParts(
-        kind, *(make_part(kind, sentences, count, seed) for seed, count in enumerate((rows, 24, 60))), classes=classes
+        kind, *(make_part(kind, sentences, count, seed) for seed, count in enumerate((rows, 32, 60))), classes=classes
     )
 
 
@@ -127,12 +135,12 @@ def test_what_a_run_tells_and_leaves(tiny_bert: Path, sentences: list[str], home
     result = run_training(settings, make_parts("scored_pairs", sentences), home, folder, listener)  # type: ignore[arg-type]
     assert listener.started is not None
     total, device, facts = listener.started
-    assert (total, device, facts["rows"], facts["validation_rows"], facts["test_rows"]) == (12, "cpu", 48, 24, 60)
+    assert (total, device, facts["rows"], facts["validation_rows"], facts["test_rows"]) == (12, "cpu", 48, 32, 60)
     assert listener.steps == list(range(1, 13))
     assert listener.evaluations[0]["step"] == 0 and listener.evaluations[-1]["step"] == 12
     assert facts["kind"] == "scored_pairs"
     sides = [point["cosine"] for point in listener.evaluations]
-    assert all(sum(side["positive"]) + sum(side["negative"]) == 24 for side in sides)
+    assert all(sum(side["positive"]) + sum(side["negative"]) == 32 for side in sides)
     assert sides[0] != sides[-1], "training moves the cosines"
     watched = [json.loads(line) for line in (folder / "evaluations" / "watch.jsonl").read_text().splitlines()]
     assert [line["step"] for line in watched] == [point["step"] for point in listener.evaluations]
@@ -168,7 +176,7 @@ def test_a_large_validation_part_is_measured_in_part(
     monkeypatch.setattr(run_module, "_COMPARED_ROWS", 10)
     listener = Recorder()
     result = run_training(recipe(tiny_bert), make_parts("scored_pairs", sentences), home, tmp_path / "run", listener)  # type: ignore[arg-type]
-    assert "Steps are compared on 10 of the 24 validation rows." in listener.messages
+    assert "Steps are compared on 10 of the 32 validation rows." in listener.messages
     assert listener.started is not None and listener.started[2]["validation_rows"] == 10
     assert result.verdict["rows"] == 60, "the verdict looks at all rows"
 
@@ -214,6 +222,36 @@ def test_without_validation_the_last_and_without_test_no_verdict(
     assert result.best_step == result.steps
     assert result.metrics == {"before": None, "after": None}
     assert "no test part" in result.verdict["sentence"]
+
+
+def test_of_equal_validation_scores_the_earlier_step_is_kept(
+    tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path
+) -> None:
+    given = make_parts("scored_pairs", sentences)
+    assert given.validation is not None
+    flat = given.validation.remove_columns("score").add_column("score", [0.5] * len(given.validation))
+    listener = Recorder()
+    parts = dataclasses.replace(given, validation=flat)
+    result = run_training(recipe(tiny_bert), parts, home, tmp_path, listener)  # type: ignore[arg-type]
+    assert {point["value"] for point in listener.evaluations} == {0.0} and len(listener.evaluations) > 2
+    assert [point["step"] for point in listener.evaluations if point["best"]] == [0]
+    assert result.best_step == 0 and not result.warnings
+
+
+@pytest.mark.parametrize("keep", [None, "best"])
+def test_few_validation_rows_pick_no_step(
+    keep: str | None, tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path
+) -> None:
+    given = make_parts("scored_pairs", sentences)
+    assert given.validation is not None
+    few = dataclasses.replace(given, validation=given.validation.select(range(29)))
+    listener = Recorder() if keep is None else Recorder(stop_after=5, keep=keep)
+    result = run_training(recipe(tiny_bert, eval_steps=2), few, home, tmp_path, listener)  # type: ignore[arg-type]
+    assert listener.evaluations and not any(point["best"] for point in listener.evaluations)
+    assert result.best_step == result.steps == (6 if keep is None else 5)
+    (warning,) = result.warnings
+    assert warning["kind"] == "few_validation_rows" and "has 29 rows, and under 30" in warning["message"]
+    assert warning["message"] in listener.messages and f"Kept the model of step {result.steps}, the last one." in listener.messages
 
 
 def test_a_leaking_split_gives_no_verdict(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
@@ -309,7 +347,7 @@ def test_too_little_memory_is_named_by_what_was_done(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
     monkeypatch.setattr(SentenceTransformer, "encode", out_of_memory)
-    with pytest.raises(RunError, match=r"while a model on \d+ rows that it does not train on was measured; shorten"):
+    with pytest.raises(RunError, match=r"while a model on [\d,]+ rows that it does not train on was measured; shorten"):
         run_training(recipe(tiny_bert), make_parts("scored_pairs", sentences), home, tmp_path, Recorder())  # type: ignore[arg-type]
 
 
@@ -365,5 +403,6 @@ def test_every_setting_does_something(
 
 
 def test_every_setting_is_tried_or_belongs_to_another_room() -> None:
-    elsewhere = {"validation_fraction", "test_fraction", "device", "devices"}  # the split, the device, the supervisor
+    # The split, the verdict of small sets, the device, the supervisor.
+    elsewhere = {"validation_fraction", "test_fraction", "cross_validation", "device", "devices"}
     assert set(CHANGES) | elsewhere == {field.name for field in dataclasses.fields(TrainingConfig)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import socket
@@ -46,10 +47,12 @@ class Server:
     Attributes:
         url: Where it listens, without a slash at the end.
         settings: What it was started with.
+        token: Its access token, None where it asks for none.
     """
 
     url: str
     settings: Settings
+    token: str | None = None
 
     @property
     def home(self) -> Path:
@@ -78,8 +81,8 @@ class Watch:
 
 @pytest.fixture
 def settings(home: Path) -> Settings:
-    """Settings of the server under test; override to change them."""
-    return Settings(home=home, port=0)
+    """Settings of the server under test; override to change them. Who may ask is tested by itself, see `test_doors.py`."""
+    return Settings(home=home, port=0, needs_token=False)
 
 
 @contextmanager
@@ -89,10 +92,12 @@ def serving(settings: Settings) -> Iterator[Server]:
 
     from workbench.ui import create_app
 
-    app = create_app(settings)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    running = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    app = create_app(dataclasses.replace(settings, port=listener.getsockname()[1]))
+    running = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, proxy_headers=False, server_header=False)
+    )
     ready = threading.Event()
     original = running.startup
 
@@ -104,7 +109,7 @@ def serving(settings: Settings) -> Iterator[Server]:
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     assert ready.wait(60), "the server did not start"
-    yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}", settings)
+    yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}", settings, app.state.token)
     end_runs(settings.home)
     running.should_exit = True
     thread.join(20)

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -28,7 +30,7 @@ def test_health_names_this_start_of_the_server(client, settings):
 
 
 def test_there_are_no_runs_at_first(client):
-    assert client.get("/api/runs").json() == {"runs": []}
+    assert client.get("/api/runs").json() == {"runs": [], "next": None}
 
 
 def test_a_run_is_listed_and_shown(client, queued):
@@ -36,6 +38,85 @@ def test_a_run_is_listed_and_shown(client, queued):
     assert listed["run_id"] == queued.run_id
     shown = client.get(f"/api/runs/{queued.run_id}").json()
     assert (shown["name"], shown["status"], shown["kind"]) == ("Wörter", "queued", "train")
+
+
+@pytest.fixture
+def many(home):
+    """Runs in the history, with results that lists do not show."""
+    from workbench.runs import store
+    from workbench.runs.database import open_database
+
+    names = [f"20260101-000000-{number:04d}" for number in range(7)]
+    with open_database(home) as connection:
+        for name in names:
+            store.insert(connection, name, name, "mini", "data", held=True)
+            verdict, result = {"outcome": "better", "sentence": "long " * 100}, {"much": "x" * 2000}
+            values = [json.dumps(value) for value in (result, verdict, {"after": {"a": 1.0}})]
+            connection.execute("UPDATE runs SET result = ?, verdict = ?, metrics = ? WHERE run_id = ?", (*values, name))
+    return names[::-1]
+
+
+def test_the_history_is_read_in_pages_the_newest_first(client, many):
+    found, before, pages = [], "", 0
+    while before is not None:
+        answer = client.get("/api/runs", params={"limit": 3, "before": before}).json()
+        found += [run["run_id"] for run in answer["runs"]]
+        before, pages = answer["next"], pages + 1
+    assert (found, pages) == (many, 3)
+    assert client.get("/api/runs", params={"limit": 7}).json()["next"] is None
+    for limit, length in [(0, 1), (-5, 1), (10**30, 7)]:
+        assert len(client.get("/api/runs", params={"limit": limit}).json()["runs"]) == length
+
+
+def test_a_list_holds_what_lists_show(client, many):
+    answer = client.get("/api/runs")
+    (first, *_) = answer.json()["runs"]
+    assert (first["outcome"], first["metrics"], first["active"], first["status"]) == (
+        "better",
+        {"after": {"a": 1.0}},
+        True,
+        "queued",
+    )
+    assert not {"result", "verdict", "facts"} & set(first)
+    assert len(answer.content) < 600 * len(many)
+
+
+def test_a_page_goes_on_where_the_one_before_ended_whatever_came_or_went(client, many, home):
+    from workbench.runs import delete_run, request_stop
+
+    first = client.get("/api/runs", params={"limit": 2}).json()
+    request_stop(first["runs"][1]["run_id"], home)
+    delete_run(first["runs"][1]["run_id"], home)
+    rest = client.get("/api/runs", params={"before": first["next"]}).json()["runs"]
+    assert [run["run_id"] for run in rest] == many[2:]
+
+
+@pytest.mark.parametrize("before", ["x", "-1", "1 OR 1=1", "0", "9" * 40, "20260101-000000-0001"])
+def test_a_cursor_that_is_none_is_a_sentence(client, many, before):
+    answer = client.get("/api/runs", params={"before": before})
+    assert answer.status_code == 404 and "`next`" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "body", [{"keep": "everything"}, {"keep": 1e300}, {"keep": ["best"] * 1000}, {"keep": {"a": "ä"}}, [], "best", None]
+)
+def test_a_body_of_the_wrong_shape_is_a_sentence(client, queued, body):
+    answer = client.post(f"/api/runs/{queued.run_id}/stop", json=body)
+    assert answer.status_code == 422
+    assert isinstance(answer.json()["error"], str) and len(answer.content) < 500
+
+
+@pytest.mark.parametrize("body", ['{"keep": NaN}', '{"keep": "\\ud800"}', "[" * 5000, "\x00"])
+def test_a_body_that_cannot_be_read_is_a_sentence(client, queued, body):
+    for path in (f"/api/runs/{queued.run_id}/stop", "/gradio_api/queue/join", f"/api/runs/{queued.run_id}/corrections"):
+        answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400 and "cannot be read" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("query", ["max=nan", "max=1e999", "max=" + "9" * 5000])
+def test_a_number_that_is_none_is_a_sentence(client, query):
+    answer = client.get(f"/api/runs/series?{query}")
+    assert answer.status_code == 422 and answer.json()["error"].startswith("`max` cannot be used")
 
 
 def test_live_hands_on_points_after_the_cursor_only(client, queued):

@@ -7,11 +7,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from starlette.testclient import TestClient
 
 from workbench.errors import InputError
 from workbench.settings import Settings
-from workbench.ui.application import create_app
 from workbench.ui.server import address, serve
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +41,10 @@ def test_app_ends_with_2_and_one_sentence_when_an_option_is_wrong(home):
         (["--host", "0.0.0.0"], "--auth USER:PASSWORD"),
         (["--port", "99999"], "between 0 and 65535"),
         (["--auth", "nocolon"], "USER:PASSWORD"),
+        (["--root-path", "workbench"], "a path such as /workbench"),
+        (["--allow-frame", "*"], "an origin such as"),
+        (["--trusted-proxy", "localhost"], "an address such as"),
+        (["--auth-file", str(home / "nothing")], "cannot be read"),
     ]:
         done = subprocess.run(
             [sys.executable, "app.py", "--home", str(home), *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
@@ -92,12 +94,15 @@ def test_port_0_is_printed_and_sigterm_ends_the_server(home):
     )
     try:
         line = process.stdout.readline()
-        url = line.split()[2]
+        url, _, token = line.split()[2].partition("/?token=")
         assert url.startswith("http://127.0.0.1:")
+        asked = urllib.request.Request(f"{url}/api/runs", headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            assert answer.status == 200
         with urllib.request.urlopen(f"{url}/api/health", timeout=30) as answer:
             assert answer.status == 200
         # A browser's open connection must not keep the server alive.
-        held = urllib.request.urlopen(f"{url}/gradio_api/heartbeat/test", timeout=30)
+        held = urllib.request.urlopen(f"{url}/gradio_api/heartbeat/test?token={token}", timeout=30)
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)
         held.close()
@@ -106,31 +111,3 @@ def test_port_0_is_printed_and_sigterm_ends_the_server(home):
         _, errors = process.communicate()
     assert "Traceback" not in errors
     assert process.returncode in {0, -signal.SIGTERM}
-
-
-def test_no_file_of_the_owner_is_read_by_naming_its_path(home, tmp_path):
-    secret = tmp_path / "secret.csv"
-    secret.write_text("sentence1,sentence2,score\nthe password,is swordfish,1\n", encoding="utf-8")
-    file = {"path": str(secret), "orig_name": "secret.csv", "meta": {"_type": "gradio.FileData"}}
-    with TestClient(create_app(Settings(home=home)), base_url="http://127.0.0.1:7860") as client:
-        functions = client.get("/config").json()["dependencies"]
-        taking = [item for item in functions if item["backend_fn"] and item["inputs"]]
-        assert taking
-        for function in taking:
-            data = {"data": [file for _ in function["inputs"]], "fn_index": function["id"], "session_hash": "thief"}
-            client.post("/gradio_api/run/predict", json=data)
-            client.post("/gradio_api/queue/join", json=data)
-        assert client.get(f"/gradio_api/file={secret}").status_code in {403, 404}
-    copies = [path for path in home.rglob("*") if path.is_file() and b"swordfish" in path.read_bytes()]
-    assert copies == []
-
-
-def test_every_answer_says_who_may_frame_and_read_it(home):
-    with TestClient(create_app(Settings(home=home)), base_url="http://127.0.0.1:7860") as client:
-        for path in ("/", "/api/health", "/wb-static/workbench.css", "/nowhere"):
-            answer = client.get(path, headers={"Origin": "http://localhost:9999"})
-            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
-            assert answer.headers["x-frame-options"] == "DENY"
-            assert answer.headers["x-content-type-options"] == "nosniff"
-            assert answer.headers["referrer-policy"] == "same-origin"
-            assert not [name for name in answer.headers if name.startswith("access-control-")]

@@ -30,7 +30,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(home):
-    with serving(Settings(home=home, port=0)) as running:
+    with serving(Settings(home=home, port=0, needs_token=False)) as running:
         yield running
 
 

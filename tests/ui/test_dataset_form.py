@@ -29,8 +29,8 @@ def test_the_score_range_of_the_form():
     assert dataset_form.scale_of("auto", None, None) is None
     assert dataset_form.scale_of("1-5", None, None) == (1.0, 5.0)
     assert dataset_form.scale_of("custom", -1, 1) == (-1.0, 1.0)
-    for low, high in [(1, 1), (None, 1), (2, 1)]:
-        with pytest.raises(ConfigError, match="must be below"):
+    for low, high in [(1, 1), (None, 1), (2, 1), (0, float("inf")), (float("nan"), 1)]:
+        with pytest.raises(ConfigError, match="must be a number below"):
             dataset_form.scale_of("custom", low, high)
 
 

@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from workbench.settings import Settings
+from workbench.ui.credentials import Credentials
 from workbench.ui.gate import Gate
 
 
@@ -20,12 +21,21 @@ async def socket(websocket):
     await websocket.close()
 
 
-def client(home, url="http://127.0.0.1:7860", **settings):
+async def echo(request):
+    return PlainTextResponse(str(request.query_params))
+
+
+def application(settings, credentials):
     methods = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
     routes = [Route(path, answer, methods=methods) for path in ("/", "/api/health", "/api/runs")]
-    app = Starlette(routes=[*routes, WebSocketRoute("/socket", socket)])
-    app.add_middleware(Gate, settings=Settings(home=home, **settings))
-    return TestClient(app, base_url=url)
+    app = Starlette(routes=[*routes, Route("/echo", echo), WebSocketRoute("/socket", socket)])
+    app.add_middleware(Gate, settings=settings, credentials=credentials)
+    return app
+
+
+def client(home, url="http://127.0.0.1:7860", **settings):
+    settings = Settings(home=home, **settings)
+    return TestClient(application(settings, Credentials(settings)), base_url=url)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:7860", "localhost:1", "LOCALHOST", "[::1]:7860"])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -263,6 +264,22 @@ def test_another_window_finds_the_run_by_itself(open_tab, slow, home, server):
     expect(live(other)).to_have_attribute("data-run", run_id)
 
 
+def test_an_address_may_name_a_run_that_the_list_does_not_hold(page, server, home, navigates, watch):
+    from workbench.runs import store
+    from workbench.runs.database import open_database
+
+    names = [f"20260101-000000-{number:04d}" for number in range(102)]
+    with open_database(home) as connection:
+        for name in names:
+            store.insert(connection, name, name, "mini", "data", held=True)
+            store.transition(connection, name, "stopped", {})
+    page.goto(f"{server.url}/?tab=train&run={names[0]}")
+    expect(live(page)).to_have_attribute("data-run", names[0])
+    watch.allowed.append("404")
+    page.goto(f"{server.url}/?tab=train&run=20250101-000000-0000")
+    expect(live(page)).to_have_attribute("data-run", names[-1])
+
+
 def serve(home, port):
     process = subprocess.Popen(
         [sys.executable, "app.py", "--port", str(port), "--home", str(home)],
@@ -275,8 +292,8 @@ def serve(home, port):
     return process, process.stdout.readline().split()[2]
 
 
-def boot_id(url):
-    with urllib.request.urlopen(f"{url}/api/health", timeout=30) as answer:
+def boot_id(address):
+    with urllib.request.urlopen(urljoin(address, "/api/health"), timeout=30) as answer:
         return json.load(answer)["boot_id"]
 
 
@@ -290,20 +307,20 @@ def test_a_run_and_the_page_survive_a_restart_of_the_server(page, slow, home, wa
         "ERR_INCOMPLETE_CHUNKED",
         "Failed to fetch",
     ]
-    process, url = serve(home, 0)
+    process, address = serve(home, 0)
     try:
-        page.goto(f"{url}/?tab=train")
+        page.goto(f"{address}&tab=train")
         start(page)
         expect(live(page)).to_have_attribute("data-points", re.compile("[1-9]"), timeout=LONG)
         run_id = live(page).get_attribute("data-run")
-        before = boot_id(url)
+        before = boot_id(address)
         process.send_signal(signal.SIGTERM)
         process.wait(30)
         expect(page.get_by_text("Connection lost, retrying")).to_be_visible()
         step = get_run(run_id, home).step
-        process, again = serve(home, int(url.rsplit(":", 1)[1]))
-        assert again == url
-        assert boot_id(url) != before
+        process, again = serve(home, urlsplit(address).port)
+        assert again == address, "the same access token, so the open page goes on"
+        assert boot_id(address) != before
         expect(page.get_by_text("Connection lost, retrying")).to_be_hidden()
         expect(live(page)).to_have_attribute("data-run", run_id)
         page.wait_for_function("step => fetch('api/runs').then(a => a.json()).then(d => d.runs[0].step > step)", arg=step)

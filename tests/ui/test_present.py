@@ -60,6 +60,38 @@ def test_the_table_of_runs_names_each_fact():
     assert row[present.RUN_ID_COLUMN] == RUN.run_id
 
 
+def found(outcome, drift="none", threshold=0.625):
+    return {"general": {"outcome": outcome, "drift": drift}, "threshold": threshold}
+
+
+@pytest.mark.parametrize(
+    ("result", "words", "state"),
+    [
+        (found("kept"), "general ability kept, threshold 0.62", "ready"),
+        (found("lost"), "general ability lost, threshold 0.62", "problem"),
+        (found("kept", "strong", None), "general ability kept, unrelated texts look alike", "problem"),
+        (
+            found("cannot_tell", "noticeable", None),
+            "general ability cannot be told, unrelated texts closer to one another",
+            "ready",
+        ),
+    ],
+)
+def test_both_halves_of_the_verdict_stand_together(result, words, state):
+    run = with_run(result=result)
+    (row,) = present.run_rows([run], {})
+    assert dict(zip(present.RUN_HEADERS, row, strict=True))["General and threshold"] == words
+    last = present.flow_steps(Draft(), None, run)[-1]
+    assert last["text"] == f"better, −0.500 → 0.250, {words}" and last["state"] == state
+
+
+def test_a_plan_says_where_no_step_is_picked(context, stored):
+    draft = Draft(base="scratch", data=stored.ref)
+    assert "validation rows are too few to pick a step, so the last one is kept" in present.plan_words(draft, stored, context)
+    picks = dataclasses.replace(draft, training=TrainingConfig(validation_fraction=0.4))
+    assert "rows pick the best step" in present.plan_words(picks, stored, context)
+
+
 def test_a_run_without_a_verdict_has_dashes():
     (row,) = present.run_rows([with_run(verdict=None, status="failed", primary_metric="")], {})
     shown = dict(zip(present.RUN_HEADERS, row, strict=True))
@@ -193,7 +225,10 @@ def test_the_plan_names_what_will_run(context, stored):
     assert "CoSENTLoss" in words
     assert f"{split.train:,} scored pairs of pairs" in words
     assert f"about {2 * -(-split.train // 10)} steps of 10 rows at learning rate 0.0005" in words
-    assert f"{split.test:,} rows give the verdict" in words
+    assert f"{split.test:,} test rows are too few to give the verdict" in words, "said before the start, with what it costs"
+    assert "10 further trainings, each on four fifths of the 160 rows and about 26 steps" in words
+    plain = dataclasses.replace(draft, training=dataclasses.replace(draft.training, cross_validation="off"))
+    assert f"{split.test:,} rows give the verdict" in present.plan_words(plain, stored, context)
 
 
 def test_a_given_test_file_judges_in_place_of_a_part(context, stored):

@@ -84,6 +84,13 @@ class StoredDataset:
         assert isinstance(table, datasets.Dataset)
         return table
 
+    def opens(self) -> bool:
+        """Return whether all rows are there."""
+        try:
+            return len(self.table()) == self.rows
+        except DataError:
+            return False
+
     def kept_split(self, fractions: tuple[float, float], seed: int) -> Split | None:
         """Return the split that a corrected version keeps, so that corrections move no row to another part.
 
@@ -116,7 +123,7 @@ def import_file(
     score_scale: Scale | None = None,
     name: str | None = None,
 ) -> StoredDataset:
-    """Check a file and store its rows; the same file with the same roles and scale is stored once.
+    """Check a file and store its rows; the same file with the same roles and scale is stored once, for as long as what is stored opens.
 
     Args:
         path: A CSV, TSV or JSON Lines file.
@@ -138,7 +145,8 @@ def import_file(
     identifier = f"{_slug(name or path.stem)}-{digest[:8]}"
     for stored in reversed(list(_versions(home, identifier))):
         unchanged = stored.parent is None
-        if unchanged and dict(stored.roles) == options["roles"] and stored.score_scale == report.score_scale:
+        alike = dict(stored.roles) == options["roles"] and stored.score_scale == report.score_scale
+        if unchanged and alike and stored.opens():
             return stored
     try:
         return _store(home, identifier, name or path.name, report, cleaned)

@@ -18,6 +18,7 @@ from workbench.data.splitting import (
     Rows,
     Split,
     components,
+    components_of,
     describe_split,
     random_leak_share,
     rows_that_share,
@@ -81,6 +82,10 @@ class SplitSummary:
         dropped: Rows in no part.
         random_leak_share: Share of test rows that an ordinary random split would have leaked.
         sentence: All of it in words.
+        rows: Rows in all parts.
+        groups: How many of these share no sentence with one another.
+        test_groups: As many of the test part.
+        largest_group: Rows of the largest group.
     """
 
     train: int
@@ -91,6 +96,10 @@ class SplitSummary:
     dropped: int
     random_leak_share: float
     sentence: str
+    rows: int = 0
+    groups: int = 0
+    test_groups: int = 0
+    largest_group: int = 0
 
 
 def open_parts(recipe: Recipe, home: Path) -> Parts:
@@ -180,6 +189,8 @@ def preview_split(ref: str, home: Path, training: TrainingConfig) -> SplitSummar
     fractions = (training.validation_fraction, training.test_fraction)
     split = _split(stored, ids, np.arange(ids.shape[1]), fractions, training.seed, allow_leaking=False)
     share = random_leak_share(ids, len(split.test), training.seed)
+    kept = np.concatenate([split.train, split.validation, split.test])
+    sizes = np.bincount(components_of(ids[:, kept]))
     return SplitSummary(
         len(split.train),
         len(split.validation),
@@ -189,6 +200,10 @@ def preview_split(ref: str, home: Path, training: TrainingConfig) -> SplitSummar
         split.dropped,
         share,
         describe_split(split, share),
+        len(kept),
+        len(sizes),
+        len(np.unique(components_of(ids[:, split.test]))),
+        int(sizes.max(initial=0)),
     )
 
 

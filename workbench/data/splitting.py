@@ -58,10 +58,11 @@ def components(table: Any, text_columns: Sequence[str]) -> Rows:
         table: Anything whose `[name]` is a column of texts.
         text_columns: The names of those columns.
     """
-    return _components(text_ids([table[name] for name in text_columns]))
+    return components_of(text_ids([table[name] for name in text_columns]))
 
 
-def _components(ids: Rows) -> Rows:
+def components_of(ids: Rows) -> Rows:
+    """Return a group number for each row, from the numbers of its texts, (columns, rows)."""
     parent = array("q", range(int(ids.max(initial=-1)) + 1))
 
     def find(node: int) -> int:
@@ -92,7 +93,7 @@ def split_rows(ids: Rows, validation_fraction: float, test_fraction: float, seed
     """
     rows = ids.shape[1]
     wanted = _wanted(rows, validation_fraction, test_fraction)
-    clean = _by_groups(_components(ids), wanted, seed)
+    clean = _by_groups(components_of(ids), wanted, seed)
     if _enough(clean, wanted):
         return clean
     by_anchor = _by_anchors(ids, wanted, seed)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from workbench.evaluation.evaluation import Evaluation
 
-MINIMUM_ROWS = 50
+MINIMUM_GROUPS = 50
+"""Groups of rows that a verdict needs; rows that share sentences are one group, since they tell little more than one row."""
 _CONFIDENCE = 0.95
 
 METRIC_WORDS = {
@@ -35,6 +36,7 @@ class Verdict:
         interval: 95 % interval of the difference, None where not judged.
         rows: Held-out rows.
         sentence: The verdict in plain words.
+        method: `held_out` (one test part) or `cross_validation` (every row held out in turn).
     """
 
     outcome: str
@@ -45,6 +47,7 @@ class Verdict:
     interval: tuple[float, float] | None
     rows: int
     sentence: str
+    method: str = "held_out"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -89,9 +92,15 @@ def compute_verdict(before: Evaluation, after: Evaluation, groups: NDArray[np.in
         seed: Of the resampling.
     """
     metric, rows = after.primary_metric, after.rows
-    if rows < MINIMUM_ROWS:
+    independent = count_groups(after, groups)
+    if independent < MINIMUM_GROUPS:
+        held_out = (
+            f"{rows} held-out rows"
+            if independent == rows
+            else f"{rows} held-out rows, in {independent} groups that share sentences,"
+        )
         return not_judged(
-            metric, f"{rows} held-out rows are too few to tell luck from learning; {MINIMUM_ROWS} are needed", before, after
+            metric, f"{held_out} are too few to tell luck from learning; {MINIMUM_GROUPS} that share none are needed", before, after
         )
     if not (np.isfinite(before.value) and np.isfinite(after.value)):
         whose = (
@@ -114,6 +123,16 @@ def compute_verdict(before: Evaluation, after: Evaluation, groups: NDArray[np.in
         "no_clear_difference": "No clear difference from the base:",
     }[outcome]
     return Verdict(outcome, metric, before.value, after.value, difference, (low, high), rows, f"{opening} {moved} ({spread}).")
+
+
+def count_groups(evaluation: Evaluation, groups: NDArray[np.int64] | None) -> int:
+    """Return how many units of a measurement share no sentence with one another.
+
+    Args:
+        evaluation: The measurement.
+        groups: Group number of each row, (rows,); None if every row stands alone.
+    """
+    return len(np.unique(evaluation.units if groups is None else np.asarray(groups)[evaluation.units]))
 
 
 def bootstrap_interval(

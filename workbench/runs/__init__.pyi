@@ -13,12 +13,16 @@ from .held_out import read_test_part as read_test_part
 from .history import delete_run as delete_run
 from .history import get_run as get_run
 from .history import list_runs as list_runs
+from .history import page_of_runs as page_of_runs
 from .history import rename_run as rename_run
 from .history import request_stop as request_stop
 from .history import resolve_model as resolve_model
 from .live import read_live as read_live
 from .live import read_series as read_series
 from .live import read_watch as read_watch
+from .lock import try_lock as try_lock
+from .outcome import further_words as further_words
+from .outcome import harms as harms
 from .outcome import read_outcome as read_outcome
 from .program import program_of_recipe as program_of_recipe
 from .program import program_of_run as program_of_run

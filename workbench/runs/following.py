@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,10 @@ class RunResult:
         metrics: `before` and `after` on the test part.
         primary_metric: The metric it is judged by.
         verdict: Tuned against base.
+        general: The forgetting check; None where it was not made.
+        unrelated_cosine: Mean cosine of unrelated general texts, `before` and `after`, or None.
+        threshold: The cosine from which on texts count as a match for the tuned model, or None.
+        warnings: What to know before trusting the rest, as `kind` and `message`.
     """
 
     run_id: str
@@ -50,6 +54,10 @@ class RunResult:
     metrics: Mapping[str, Any]
     primary_metric: str
     verdict: Mapping[str, Any] | None
+    general: Mapping[str, Any] | None
+    unrelated_cosine: Mapping[str, float] | None
+    threshold: float | None
+    warnings: Sequence[Mapping[str, str]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -70,6 +78,7 @@ class RunResult:
             metrics=run.metrics or {"before": None, "after": None},
             primary_metric=run.primary_metric,
             verdict=run.verdict,
+            **run.findings,
         )
 
 

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 from workbench.errors import InputError, RunError
 from workbench.models.kept import mend_model
@@ -21,6 +22,7 @@ from workbench.runs.spawn import ensure_supervisor
 
 KEEP = ("latest", "best", "none")
 NAME_LENGTH = 120
+_CURSOR = re.compile(r"[1-9][0-9]{0,17}")
 _TRASH = ".deleted-"
 _SUPERVISOR_SECONDS = 2.0
 
@@ -69,6 +71,31 @@ def list_runs(home: Path) -> list[Run]:
         return []
     with read_database(home) as connection:
         return store.fetch_all(connection, home)
+
+
+def page_of_runs(home: Path, limit: int, before: str = "") -> tuple[list[dict[str, Any]], str | None]:
+    """Return some of the runs, the newest first, each with what a list shows.
+
+    Args:
+        home: Folder of the workbench.
+        limit: Number of runs.
+        before: What the page before returned as its cursor; empty for the newest.
+
+    Returns:
+        The runs as JSON data, and the cursor of the next page, None after the last.
+
+    Raises:
+        InputError: If it is no such cursor.
+    """
+    if before and not _CURSOR.fullmatch(before):
+        raise InputError(f"`before` must be what the page before returned as `next`, got {before[:40]!r}.", field="before")
+    reconcile(home)
+    if not has_history(home):
+        return [], None
+    with read_database(home) as connection:
+        rows = store.fetch_page(connection, limit + 1, int(before) if before else None)
+    page = rows[:limit]
+    return [row for _, row in page], str(page[-1][0]) if len(rows) > limit else None
 
 
 def get_run(run_id: str, home: Path) -> Run:

@@ -39,7 +39,7 @@ class SupervisorLock:
         """
         prepare_home(self._path.parent)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        if not _lock(descriptor):
+        if not try_lock(descriptor):
             os.close(descriptor)
             return False
         self._descriptor = descriptor
@@ -72,7 +72,7 @@ def exclusive(path: Path) -> Iterator[None]:
     """Run a block while nobody else who names the same lock file runs one."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        while not _lock(descriptor):
+        while not try_lock(descriptor):
             time.sleep(0.02)
         yield
     finally:
@@ -92,7 +92,8 @@ def supervisor_of(home: Path) -> ProcessId | None:
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(descriptor: int) -> bool:
+    def try_lock(descriptor: int) -> bool:
+        """Lock an open file without waiting; return whether it is ours now, until it is closed."""
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -102,7 +103,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _lock(descriptor: int) -> bool:
+    def try_lock(descriptor: int) -> bool:
+        """Lock an open file without waiting; return whether it is ours now, until it is closed."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

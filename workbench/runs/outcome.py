@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from workbench.runs.corrections import linked_runs
 from workbench.runs.history import get_run, list_runs
 from workbench.runs.run import Run
+
+GENERAL_WORDS: Mapping[str, str] = {
+    "kept": "general ability kept",
+    "lost": "general ability lost",
+    "cannot_tell": "general ability cannot be told",
+}
+DRIFT_WORDS: Mapping[str, str] = {
+    "noticeable": "unrelated texts closer to one another",
+    "strong": "unrelated texts look alike",
+}
+
+
+def further_words(run: Run) -> list[str]:
+    """Return what stands beside "better" or "worse" in a line: was general ability kept, did unrelated texts drift, the threshold."""
+    found = run.findings
+    general = found["general"] or {}
+    words = [GENERAL_WORDS.get(general.get("outcome", ""), ""), DRIFT_WORDS.get(general.get("drift") or "", "")]
+    if found["threshold"] is not None:
+        words.append(f"threshold {found['threshold']:.2f}")
+    return [part for part in words if part]
+
+
+def harms(run: Run) -> bool:
+    """Return whether a run did damage outside its own data: general ability lost, or unrelated texts made to look alike."""
+    general = run.findings["general"] or {}
+    return general.get("outcome") == "lost" or general.get("drift") == "strong"
 
 
 def read_outcome(run_id: str, home: Path) -> dict[str, Any]:
@@ -19,7 +46,7 @@ def read_outcome(run_id: str, home: Path) -> dict[str, Any]:
         home: Folder of the workbench.
 
     Returns:
-        `run_id`, `active`, `verdict`, `general` (the forgetting check), `calibration` (`threshold`, `distribution`, `reliability`),
+        `run_id`, `active`, `verdict`, `warnings`, `general` (the forgetting check), `calibration` (`threshold`, `distribution`, `reliability`),
         `has_errors`, `parent` and `children` (linked runs: `run_id`, `name`, `status`, `outcome`; `name` None where deleted).
         What was not measured is None.
 
@@ -34,6 +61,7 @@ def read_outcome(run_id: str, home: Path) -> dict[str, Any]:
         "run_id": run_id,
         "active": run.active,
         "verdict": run.verdict,
+        "warnings": run.findings["warnings"],
         "general": _read(evaluations / "general.json"),
         "calibration": _read(evaluations / "calibration.json"),
         "has_errors": (evaluations / "test_rows.jsonl").is_file(),

@@ -129,6 +129,12 @@ class Run:
         """Where its trained model is, None where it has none."""
         return self.folder / MODEL_FOLDER if kept_model(self.folder) is not None else None
 
+    @property
+    def findings(self) -> dict[str, Any]:
+        """What was found beside the verdict: `general`, `unrelated_cosine`, `threshold` (None where there is none), `warnings`."""
+        names = ("general", "unrelated_cosine", "threshold")
+        return {**{name: self.result.get(name) for name in names}, "warnings": self.result.get("warnings") or []}
+
     def recipe(self) -> Recipe:
         """Return what it does, as it was frozen when it was queued.
 
@@ -145,7 +151,7 @@ class Run:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data, without machine paths."""
         values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "folder"}
-        return {**values, "active": self.active}
+        return {**values, **self.findings, "active": self.active}
 
     @classmethod
     def from_row(cls, row: sqlite3.Row, home: Path) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,6 +14,12 @@ from workbench.runs.process import ProcessId
 from workbench.runs.record import keep_record
 from workbench.runs.run import JSON_COLUMNS, Run
 from workbench.runs.states import ACTIVE, WITH_PROCESS, Status, may_become
+
+LIST_COLUMNS = (
+    *("run_id", "name", "kind", "status", "created", "started", "ended", "step", "total_steps", "epoch", "seconds", "base", "data"),
+    *("message", "metrics", "primary_metric", "verdict", "parent"),
+)
+"""What lists of runs are made of; of the verdict only its outcome."""
 
 
 def insert(
@@ -54,6 +61,33 @@ def fetch(connection: sqlite3.Connection, run_id: str, home: Path) -> Run | None
 def fetch_all(connection: sqlite3.Connection, home: Path) -> list[Run]:
     """Return all runs, the newest first."""
     return [Run.from_row(row, home) for row in connection.execute("SELECT * FROM runs ORDER BY seq DESC")]
+
+
+def fetch_page(connection: sqlite3.Connection, limit: int, before: int | None) -> list[tuple[int, dict[str, Any]]]:
+    """Return the newest runs with what a list shows of them, without reading the rest.
+
+    Args:
+        connection: The open history.
+        limit: Number of runs.
+        before: Place in the history that all of them come before; None for none.
+
+    Returns:
+        For each its place in the history, and its columns as JSON data.
+    """
+    where = "" if before is None else " WHERE seq < ?"
+    rows = connection.execute(
+        f"SELECT seq, {', '.join(LIST_COLUMNS)} FROM runs{where} ORDER BY seq DESC LIMIT ?",
+        (limit,) if before is None else (before, limit),
+    )
+    found = []
+    for row in rows:
+        values = {name: row[name] for name in LIST_COLUMNS}
+        for name in JSON_COLUMNS.intersection(values):
+            values[name] = None if values[name] is None else json.loads(values[name])
+        verdict = values.pop("verdict")
+        outcome = None if verdict is None else verdict.get("outcome")
+        found.append((row["seq"], {**values, "outcome": outcome, "active": values["status"] in ACTIVE}))
+    return found
 
 
 def transition(

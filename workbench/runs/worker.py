@@ -59,6 +59,7 @@ class RunListener:
         self._polled_at = -math.inf
         self._keep: str | None = None
         self._signalled = False
+        self._facts: dict[str, Any] = {}
 
     def on_message(self, text: str) -> None:
         """Write a line of the log."""
@@ -66,7 +67,8 @@ class RunListener:
 
     def on_start(self, total_steps: int, device: str, facts: Mapping[str, Any]) -> None:
         """Note how long it will be and where it runs."""
-        values = {"total_steps": total_steps, "device": device, "facts": finite(dict(facts)), "heartbeat": now()}
+        self._facts = finite(dict(facts))
+        values = {"total_steps": total_steps, "device": device, "facts": self._facts, "heartbeat": now()}
         if facts.get("primary_metric"):
             values["primary_metric"] = facts["primary_metric"]
         patiently(lambda: store.update(self._connection, self._run_id, values), say)
@@ -94,6 +96,17 @@ class RunListener:
             "seconds": seconds,
         }
         if step >= total_steps or time.monotonic() - self._written_at >= _PROGRESS_SECONDS:
+            self.write_progress()
+
+    def on_cross_validation(self, done: int, total: int) -> None:
+        """Note how far it is among the facts of the run."""
+        self._facts = {**self._facts, "cross_validation": {"done": done, "total": total}}
+        with suppress(sqlite3.OperationalError):
+            store.update(self._connection, self._run_id, {"facts": self._facts, "heartbeat": now()})
+
+    def on_pulse(self) -> None:
+        """Write the sign of life, at most twice a second."""
+        if time.monotonic() - self._written_at >= _PROGRESS_SECONDS:
             self.write_progress()
 
     def write_progress(self) -> None:
@@ -155,6 +168,12 @@ class SilentListener:
         """Ignore it."""
 
     def on_progress(self, step: int, total_steps: int, epoch: float, pairs_per_second: float, seconds: float) -> None:
+        """Ignore it."""
+
+    def on_cross_validation(self, done: int, total: int) -> None:
+        """Ignore it."""
+
+    def on_pulse(self) -> None:
         """Ignore it."""
 
     def stop_requested(self) -> str | None:

@@ -24,5 +24,11 @@ class Listener(Protocol):
     def on_progress(self, step: int, total_steps: int, epoch: float, pairs_per_second: float, seconds: float) -> None:
         """Learn how far it is; called after every step."""
 
+    def on_cross_validation(self, done: int, total: int) -> None:
+        """Learn how many of the trainings of a cross-validation are done."""
+
+    def on_pulse(self) -> None:
+        """Learn that the run lives, where nothing else tells; called at every step of those trainings."""
+
     def stop_requested(self) -> str | None:
         """Return "latest", "best" or "none" (what to keep) when somebody wants it stopped, else None."""

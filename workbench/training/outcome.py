@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,19 @@ GENERAL_FILE = "general.json"
 Measure = Callable[["SentenceTransformer", Evaluator], Evaluation]
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What was found beside the verdict.
+
+    Attributes:
+        general: The forgetting check.
+        threshold: The cosine from which on texts count as a match for the tuned model, or None.
+    """
+
+    general: GeneralCheck
+    threshold: float | None
+
+
 class Outcome:
     """Measures the base before the first step and the tuned model after the last.
 
@@ -64,7 +78,7 @@ class Outcome:
         validation_before: Evaluation | None,
         before: Evaluation | None,
         after: Evaluation | None,
-    ) -> GeneralCheck:
+    ) -> Findings:
         """Write the files.
 
         Args:
@@ -75,13 +89,13 @@ class Outcome:
             after: The tuned model on the test part.
 
         Returns:
-            The forgetting check.
+            The forgetting check and the threshold.
         """
         check = self._check(tuned)
         self._folder.mkdir(parents=True, exist_ok=True)
         write_json(self._folder / GENERAL_FILE, check.to_dict())
         if tuned is None or before is None or after is None:
-            return check
+            return Findings(check, None)
         test = _both(before, after)
         kept = (
             None if validation is None or validation_before is None else _both(validation_before, self._measure(tuned, validation))
@@ -103,7 +117,7 @@ class Outcome:
         with replacing(self._folder / TEST_ROWS_FILE) as stream:
             for row in self._rows(test):
                 stream.write(dump_json(row) + "\n")
-        return check
+        return Findings(check, None if threshold is None else threshold.threshold)
 
     def _check(self, tuned: SentenceTransformer | None) -> GeneralCheck:
         if self._general is None or self._general_before is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch.distributed import get_node_local_rank
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
+from workbench.data.issues import rows_word
 from workbench.data.texts import TextsOf, read_numbers
 from workbench.errors import ConfigError, RunError
 from workbench.evaluation import Evaluation, Evaluator, Verdict, build_evaluator, compute_verdict, encode_batch
@@ -29,9 +30,11 @@ from workbench.models.kept import NUMBERED, drop_model, keep_model, kept_model, 
 from workbench.models.numerics import fast_float32, wait_for
 from workbench.models.transformer import PACKED_FAMILIES
 from workbench.recipe import KINDS, Recipe, TrainingConfig
+from workbench.recipe.training import LEAST_VALIDATION_ROWS
 from workbench.training import memory
 from workbench.training.batch import Collate
-from workbench.training.distributed import Peers, meet
+from workbench.training.cross_validation import CrossValidation
+from workbench.training.distributed import ALONE, Peers, meet
 from workbench.training.embedding import Padding
 from workbench.training.insight import Insight
 from workbench.training.listener import Listener
@@ -72,6 +75,10 @@ class TrainingResult:
         device: Where it ran.
         precision: What the encoder computed in while training: `fp32`, `bf16` or `fp16`.
         best_step: The step whose weights were kept; None if none were.
+        general: The forgetting check; None where it was not made.
+        unrelated_cosine: Mean cosine of unrelated general texts, `before` and `after`; None where not measured.
+        threshold: The cosine from which on texts count as a match for the tuned model; None where there is none.
+        warnings: What to know before trusting the rest, as `kind` and `message`.
     """
 
     status: str
@@ -85,6 +92,10 @@ class TrainingResult:
     device: str
     precision: str
     best_step: int | None
+    general: Mapping[str, Any] | None = None
+    unrelated_cosine: Mapping[str, float] | None = None
+    threshold: float | None = None
+    warnings: tuple[Mapping[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -167,6 +178,11 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         for part in (compared, parts.test)
     )
 
+    cross_validation = CrossValidation(recipe, parts)
+    cross_validation.announce(listener)
+    selects = validation is not None and validation.rows >= LEAST_VALIDATION_ROWS
+    warnings = _few_rows(validation, listener)
+
     watch = _Stopwatch(device)
     tokens = peers.find(lambda: Tokens(model, columns, TokenCache(home)))
     if tokens.cached:
@@ -216,7 +232,9 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     model.encoder.freeze_pooler()
     network = TrainedNetwork(model, loss, peers, config.micro_batch_size, find_occurring_words(model, tokens, config.weight_decay))
     insight = Insight(parts.kind, validation, recipe.watch if peers.leads else (), output_dir / "evaluations")
-    progress = _Progress(network, insight, output_dir, config.eval_interval(total), steps_per_epoch, listener, watch, peers)
+    progress = _Progress(
+        network, insight, selects, output_dir, config.eval_interval(total), steps_per_epoch, listener, watch, peers
+    )
     trainer = SentenceTrainer(
         network,
         batches,
@@ -250,10 +268,19 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     tuned = None if progress.kept_step is None or kept is None else SentenceTransformer(kept, device=device)
     after = None if test is None or tuned is None else _evaluate(tuned, test)
     write_json(output_dir / "evaluations" / "after.json", _record(after))
+    findings = outcome.write(tuned, validation, baseline, before, after)
     verdict = _judge(parts, primary, before, after)
+    if cross_validation.applies and progress.keep is None:
+        verdict = cross_validation.run(
+            lambda rows, evaluator, seed: _train_fold(recipe, parts, rows, evaluator, seed, home, device, output_dir, listener),
+            output_dir / "evaluations",
+            listener,
+            primary,
+        )
+        progress.stop_late(listener.stop_requested())
     write_json(output_dir / "evaluations" / "verdict.json", verdict.to_dict())
     listener.on_message(verdict.sentence)
-    listener.on_message(outcome.write(tuned, validation, baseline, before, after).sentence)
+    listener.on_message(findings.general.sentence)
     return TrainingResult(
         status="stopped" if progress.keep is not None else "completed",
         steps=steps,
@@ -269,7 +296,97 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         device=where,
         precision=precision.name,
         best_step=progress.kept_step,
+        general=findings.general.to_dict() if findings.general.pairs else None,
+        unrelated_cosine=findings.general.unrelated_cosine,
+        threshold=findings.threshold,
+        warnings=warnings,
     )
+
+
+def _few_rows(validation: Evaluator | None, listener: Listener) -> tuple[Mapping[str, str], ...]:
+    """Return and tell the warning of a validation part that is too small to pick a step on, if it is."""
+    if validation is None or validation.rows >= LEAST_VALIDATION_ROWS:
+        return ()
+    message = (
+        f"The validation part has {rows_word(validation.rows)}, and under {LEAST_VALIDATION_ROWS} the best step is luck: none is "
+        "picked, the last one is kept."
+    )
+    listener.on_message(message)
+    return ({"kind": "few_validation_rows", "message": message},)
+
+
+def _train_fold(
+    recipe: Recipe,
+    parts: Parts,
+    rows: Dataset,
+    evaluator: Evaluator,
+    seed: int,
+    home: Path,
+    device: torch.device,
+    output_dir: Path,
+    listener: Listener,
+) -> tuple[Evaluation, Evaluation] | None:
+    """Train on some rows as the run does, and measure the base and the model of the last step.
+
+    Args:
+        recipe: Of the run.
+        parts: Of the run; names its kind and classes.
+        rows: To train on.
+        evaluator: Measures the rows left out.
+        seed: Of weights, order and dropout.
+        home: The workbench's home.
+        device: Where to compute.
+        output_dir: Of the run; nothing of this training stays there.
+        listener: Is told that the run lives, and asked for a stop.
+
+    Returns:
+        Both measurements; None where a stop was asked for.
+    """
+    assert recipe.architecture is not None and recipe.loss is not None
+    if listener.stop_requested() is not None:
+        return None
+    config = recipe.training
+    set_seed(seed)
+    roles = KINDS[parts.kind]
+    columns = [rows[role] for role in roles.texts]
+    labels = None if roles.label is None else read_numbers(rows, roles.label)
+    model, base = build_network(recipe.base, recipe.architecture, home, TextsOf(columns), seed, device)
+    before = _evaluate(base, evaluator)
+    tokens = Tokens(model, columns)
+    loss = build_loss(recipe.loss, model.get_sentence_embedding_dimension(), len(parts.classes)).to(device)
+    batches = ShuffledBatches(tokens, config.batch_size, seed, distinct=recipe.loss.entry.in_batch_negatives)
+    total = config.total_steps(len(batches))
+    width = model.encoder.get_word_embedding_dimension()
+    learning_rate = config.learning_rate_for(recipe.base != SCRATCH, width)
+    precision = choose_precision(config.precision, device, width)
+    words = find_occurring_words(model, tokens, config.weight_decay)
+    network = TrainedNetwork(model, loss, ALONE, config.micro_batch_size, words)
+    pulse = _Pulse(listener.on_pulse, listener.stop_requested)
+    arguments = _arguments(config, device, precision, total, learning_rate, model.encoder.family, output_dir)
+    trainer = SentenceTrainer(network, batches, Collate(tokens, labels), precision, args=arguments, callbacks=[pulse])
+    trainer.remove_callback(transformers.PrinterCallback)
+    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
+    _train(trainer, ALONE, config)
+    shutil.rmtree(output_dir / "checkpoints", ignore_errors=True)
+    if pulse.stopped:
+        return None
+    network.settle()
+    return before, _evaluate(model, evaluator)
+
+
+class _Pulse(TrainerCallback):
+    """Tells at each step that the run lives, and ends a training when a stop is asked for."""
+
+    def __init__(self, beat: Callable[[], None], stop_requested: Callable[[], str | None]) -> None:
+        self._beat = beat
+        self._stop_requested = stop_requested
+        self.stopped = False
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Report and look for a stop request."""
+        self._beat()
+        if self._stop_requested() is not None:
+            self.stopped = control.should_training_stop = True
 
 
 def _train(trainer: SentenceTrainer, peers: Peers, config: TrainingConfig) -> None:
@@ -297,6 +414,7 @@ class _Progress(TrainerCallback):
         self,
         network: TrainedNetwork,
         insight: Insight,
+        selects: bool,
         folder: Path,
         eval_steps: int,
         steps_per_epoch: int,
@@ -307,6 +425,7 @@ class _Progress(TrainerCallback):
         self._network = network
         self._encode = RememberedTexts(network.model)
         self._insight = insight
+        self._selects = selects
         self._folder = folder
         self._eval_steps = eval_steps
         self._steps_per_epoch = steps_per_epoch
@@ -350,7 +469,7 @@ class _Progress(TrainerCallback):
                 self.evaluate(step)
 
     def evaluate(self, step: int) -> None:
-        """Record the watch-list, measure on the validation part, and keep the model if it is the best so far, the later one of equals."""
+        """Record the watch-list, measure on the validation part, and keep the model if it is the best so far, the earlier one of equals."""
         if step == self._last_evaluated:
             return
         self._last_evaluated = step
@@ -362,9 +481,8 @@ class _Progress(TrainerCallback):
         if measured is None:
             return
         result, further = measured
-        # What cannot be measured (all vectors alike, say) is worse than any number.
-        value = result.value if np.isfinite(result.value) else -np.inf
-        best = value >= self._best
+        # What cannot be measured (all vectors alike, say) picks no step.
+        best = self._selects and bool(np.isfinite(result.value)) and result.value > self._best
         self._listener.on_evaluation(
             {
                 "step": step,
@@ -377,7 +495,7 @@ class _Progress(TrainerCallback):
             }
         )
         if best:
-            self._best = value
+            self._best = result.value
             self._save(step)
 
     def finish(self, steps: int) -> None:
@@ -385,15 +503,21 @@ class _Progress(TrainerCallback):
         if self.keep == "none":
             drop_model(self._folder)
             self.kept_step = None
-        elif self.keep == "latest" or not self._insight.validates:
-            self._save(steps)
-        elif self.keep is None:
-            self.evaluate(steps)
+        else:
+            if self.keep is None:
+                self.evaluate(steps)
+            if self.keep == "latest" or self.kept_step is None:
+                self._save(steps)
         if self.kept_step is not None:
-            part = "on the validation part" if self._insight.validates else "at the end"
-            self._listener.on_message(
-                f"Kept the model of step {self.kept_step}, {'the latest' if self.keep == 'latest' else 'the best ' + part}."
-            )
+            which = "the best on the validation part" if self._selects and self.keep != "latest" else "the last one"
+            self._listener.on_message(f"Kept the model of step {self.kept_step}, {which}.")
+
+    def stop_late(self, keep: str | None) -> None:
+        """Heed a stop that came after the last step: only a model that is not wanted has to go."""
+        self.keep = keep
+        if keep == "none":
+            drop_model(self._folder)
+            self.kept_step = None
 
     def _save(self, step: int) -> None:
         """Replace the kept model; at no moment is there no whole one."""

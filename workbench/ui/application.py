@@ -13,14 +13,19 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from workbench.errors import WorkbenchError
-from workbench.settings import Settings, prepare_home
+from workbench.settings import Settings, hidden_socks_proxies, prepare_home
 from workbench.ui.api.outcome import create_outcome_routes
-from workbench.ui.api.routes import answer_error, create_routes
+from workbench.ui.api.refusals import add_refusals
+from workbench.ui.api.routes import create_routes
+from workbench.ui.bodies import Bodies
 from workbench.ui.context import Context
+from workbench.ui.credentials import Credentials, read_access_token
 from workbench.ui.gate import Gate
 from workbench.ui.headers import SafetyHeaders
+from workbench.ui.presence import Presence
+from workbench.ui.proxies import ReverseProxy
 from workbench.ui.streams import Streams, streams_script
+from workbench.ui.uploads import CACHE_FOLDER, clear_leftovers, prune_uploads
 
 STATIC = Path(__file__).parent / "static"
 LONGEST_UPLOAD = "4gb"
@@ -33,38 +38,47 @@ def create_app(settings: Settings) -> FastAPI:
         settings: Where the workbench lives and how it listens.
 
     Raises:
-        InputError: If the home folder cannot be created.
+        InputError: If the home folder cannot be created, or the access token not kept in it.
     """
     prepare_home(settings.home)
     # Gradio keeps uploads where this variable points; they belong under the home, not in a shared temporary folder.
-    os.environ["GRADIO_TEMP_DIR"] = str(settings.home / "cache")
+    os.environ["GRADIO_TEMP_DIR"] = str(settings.home / CACHE_FOLDER)
 
-    import gradio as gr
+    # Gradio makes its HTTP client when it is imported, though nothing here ever asks another host.
+    with hidden_socks_proxies():
+        import gradio as gr
 
     from workbench.ui.blocks import TAB_SCRIPT, create_blocks
     from workbench.ui.kept import kept_script
     from workbench.ui.pages.train import TYPING_SCRIPT
     from workbench.ui.theme import create_theme
-    from workbench.ui.uploads import prune_uploads
 
     context = Context(settings)
+    token = read_access_token(settings.home) if settings.needs_token and settings.auth is None else None
+    presence = Presence(settings.home)
+    if presence.alone:
+        clear_leftovers(settings.home)
     prune_uploads(settings.home)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         context.close()
+        presence.leave()
 
     app = FastAPI(title="Workbench", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.context = context
+    app.state.token = token
     blocks = create_blocks(context)
-    # Gradio asks whether a file named by path was uploaded only once its blocks are launched, which mounting never sets.
+    # Only a launched application of Gradio's refuses files that a request names by path, and mounting never says so.
     blocks.has_launched = True
     # Gradio has no public name for it.
     app.add_middleware(Streams, waits=lambda session: bool(blocks._queue.pending_event_ids_session.get(session)))
-    app.add_middleware(Gate, settings=settings)
-    app.add_middleware(SafetyHeaders)
-    app.add_exception_handler(WorkbenchError, answer_error)
+    app.add_middleware(Bodies)
+    app.add_middleware(Gate, settings=settings, credentials=Credentials(settings, token))
+    app.add_middleware(ReverseProxy, settings=settings)
+    app.add_middleware(SafetyHeaders, settings=settings)
+    add_refusals(app, settings)
     app.include_router(create_routes(context))
     app.include_router(create_outcome_routes(context))
 
@@ -80,6 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
         app,
         blocks,
         path="/",
+        root_path=settings.root_path or None,
         theme=create_theme(),
         head=streams_script() + stylesheet_link() + TAB_SCRIPT + TYPING_SCRIPT + kept_script(),
         footer_links=[],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -59,8 +60,8 @@ def scale_of(choice: str | None, low: float | None, high: float | None) -> tuple
     """
     if choice != "custom":
         return SCALES.get(choice or "auto")
-    if low is None or high is None or not low < high:
-        raise ConfigError(f"The lowest score must be below the highest, got {low} and {high}.", field="score_scale")
+    if low is None or high is None or not low < high or not math.isfinite(high - low):
+        raise ConfigError(f"The lowest score must be a number below the highest, got {low} and {high}.", field="score_scale")
     return (float(low), float(high))
 
 

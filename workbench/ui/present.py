@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 from workbench.recipe import LOSSES, TrainingConfig, default_loss
+from workbench.recipe.training import LEAST_VALIDATION_ROWS
 from workbench.ui.components.flow import FlowStep
 from workbench.ui.components.next_action import NextAction
 from workbench.ui.context import Context
@@ -37,7 +38,7 @@ OUTCOME_WORDS: Mapping[str, str] = {
     "not_judged": "not judged",
 }
 
-RUN_HEADERS = ("Name", "Status", "Base", "Data", "Metric", "Before", "After", "Verdict", "Created", "Run")
+RUN_HEADERS = ("Name", "Status", "Base", "Data", "Metric", "Before", "After", "Verdict", "General and threshold", "Created", "Run")
 RUN_ID_COLUMN = RUN_HEADERS.index("Run")
 
 ISSUE_HEADERS = ("Severity", "What", "Rows", "Where")
@@ -89,6 +90,8 @@ def run_rows(runs: Iterable[Run], dataset_names: Mapping[str, str]) -> list[list
         runs: In the order to show.
         dataset_names: Reference of a data set -> its name.
     """
+    from workbench.runs import further_words
+
     rows = []
     for run in runs:
         verdict = run.verdict or {}
@@ -102,6 +105,7 @@ def run_rows(runs: Iterable[Run], dataset_names: Mapping[str, str]) -> list[list
                 number_words(verdict.get("before")),
                 number_words(verdict.get("after")),
                 OUTCOME_WORDS.get(verdict.get("outcome", ""), "–"),
+                ", ".join(further_words(run)) or "–",
                 date_words(run.created),
                 run.run_id,
             ]
@@ -208,6 +212,8 @@ def flow_steps(draft: Draft, dataset: StoredDataset | None, last: Run | None, pr
 
 
 def _last_step(last: Run | None) -> FlowStep:
+    from workbench.runs import further_words, harms
+
     if last is None:
         return {"tab": "train", "title": "Last run", "text": "none yet", "state": "missing"}
     if last.active:
@@ -215,8 +221,9 @@ def _last_step(last: Run | None) -> FlowStep:
     if last.verdict and last.verdict.get("outcome") in {"better", "worse", "no_clear_difference"}:
         words = OUTCOME_WORDS[last.verdict["outcome"]]
         numbers = f"{_three(last.verdict.get('before'))} → {_three(last.verdict.get('after'))}"
-        worse = last.verdict["outcome"] == "worse"
-        return {"tab": "runs", "title": "Last run", "text": f"{words}, {numbers}", "state": "problem" if worse else "ready"}
+        bad = last.verdict["outcome"] == "worse" or harms(last)
+        text = ", ".join([words, numbers, *further_words(last)])
+        return {"tab": "runs", "title": "Last run", "text": text, "state": "problem" if bad else "ready"}
     return {"tab": "runs", "title": "Last run", "text": last.status, "state": "problem" if last.status == "failed" else "ready"}
 
 
@@ -248,7 +255,9 @@ def _after_run(last: Run) -> NextAction:
         text = f"{name} {'failed' if last.status == 'failed' else 'was interrupted'}. Next: read why, then start again."
         return {"text": text, "action": "Read why", "tab": "train", "target": "train-live"}
     if last.verdict:
-        words = OUTCOME_WORDS.get(last.verdict.get("outcome", ""), "judged")
+        from workbench.runs import further_words
+
+        words = ", ".join([OUTCOME_WORDS.get(last.verdict.get("outcome", ""), "judged"), *further_words(last)])
         text = f"{name} has ended: {words}. Next: read the verdict, then try your own sentences in the Playground."
         return {"text": text, "action": "Read the verdict", "tab": "train", "target": "train-live"}
     text = f"{name} was stopped. Next: see what it left, or change the settings and start again."
@@ -310,12 +319,26 @@ def plan_words(draft: Draft, dataset: StoredDataset | None, context: Context) ->
     rate = draft.training.learning_rate_for(info.pretrained, info.width)
     layers = " → ".join(layer.entry.title for layer in draft.architecture.layers)
     test = find_dataset(draft.test_data, context)
+    few = split.validation < LEAST_VALIDATION_ROWS and not draft.validation_data
+    picked = f"{split.validation:,} rows pick the best step"
+    if few:
+        picked = f"{split.validation:,} validation rows are too few to pick a step, so the last one is kept"
     judged = f"{test.rows:,} rows of {test.name}" if test else f"{split.test:,} rows"
+    judged = f"{judged} give the verdict"
+    if draft.test_data is None and draft.training.cross_validation == "auto" and draft.training.devices == 1:
+        from workbench.evaluation.cross_validation import FOLDS, TRAININGS, is_small
+
+        if is_small(split.rows, split.groups, split.test_groups, split.largest_group):
+            repeated = draft.training.total_steps(math.ceil(split.rows * (1 - 1 / FOLDS) / draft.training.batch_size))
+            judged = (
+                f"{split.test:,} test rows are too few to give the verdict; it comes from cross-validation: {TRAININGS} further trainings, each on "
+                f"four fifths of the {split.rows:,} rows and about {repeated:,} steps"
+            )
     return (
         f"{short_base(draft.base)} ({layers}, {draft.architecture.width(info):,} numbers a sentence) learns from {split.train:,} "
         f"{kind_words(dataset.kind)} of {dataset.name} with {loss.name}: about {steps:,} steps of "
-        f"{draft.training.batch_size:,} rows at learning rate {rate:g}. {split.validation:,} rows pick the best step, "
-        f"{judged} give the verdict."
+        f"{draft.training.batch_size:,} rows at learning rate {rate:g}. {picked}, "
+        f"{judged}."
     )
 
 

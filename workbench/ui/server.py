@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import socket
 import sys
@@ -11,6 +12,7 @@ import webbrowser
 
 from workbench.errors import InputError
 from workbench.settings import Settings
+from workbench.ui.credentials import TOKEN_FIELD
 
 GRACE_SECONDS = 2
 """Open pages hold a connection for as long as they live; this long is waited for them."""
@@ -32,8 +34,15 @@ def serve(settings: Settings, open_browser: bool = False) -> None:
 
         from workbench.ui.application import create_app
 
-        url = address(settings.host, listener.getsockname()[1])
-        config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS)
+        settings = dataclasses.replace(settings, port=listener.getsockname()[1])
+        app = create_app(settings)
+        url = address(settings.host, settings.port)
+        if app.state.token is not None:
+            url = f"{url}/?{TOKEN_FIELD}={app.state.token}"
+        # What proxies say is taken over, from those that are trusted, by the application itself.
+        config = uvicorn.Config(
+            app, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS, proxy_headers=False, server_header=False
+        )
         server = uvicorn.Server(config)
         logging.getLogger("uvicorn.error").addFilter(_is_no_farewell)
         listener.listen(128)

@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import workbench
@@ -22,6 +23,12 @@ SAMPLE = "sample"
 SAMPLE_DATA = Path(workbench.__file__).parents[1] / "sample_data"
 SAMPLE_FILE = SAMPLE_DATA / "support_pairs.csv"
 SAMPLE_TEST_FILE = SAMPLE_DATA / "support_pairs_heldout.csv"
+
+NAME_FILE = "name.json"
+"""Written last: an upload without it was cut off."""
+
+CACHE_FOLDER = "cache"
+"""Where Gradio keeps what it is sent and what it offers, under the home."""
 
 KEPT_SECONDS = 24 * 3600.0
 
@@ -52,7 +59,7 @@ def store_upload(path: str | Path, home: Path) -> str:
     try:
         folder.mkdir(parents=True)
         shutil.copyfile(source, folder / f"data{suffix}")
-        (folder / "name.json").write_text(json.dumps({"name": source.name}), encoding="utf-8")
+        (folder / NAME_FILE).write_text(json.dumps({"name": source.name}), encoding="utf-8")
     except OSError as error:
         raise DataError(f"`{source.name}` cannot be stored under `{home}` ({error.strerror}).", field="data") from None
     return token
@@ -77,7 +84,7 @@ def upload_name(token: str, home: Path) -> str:
     if token == SAMPLE:
         return SAMPLE_FILE.name
     path = upload_path(token, home)
-    return str(json.loads((path.parent / "name.json").read_text(encoding="utf-8"))["name"])
+    return str(json.loads((path.parent / NAME_FILE).read_text(encoding="utf-8"))["name"])
 
 
 def delete_upload(token: str, home: Path) -> None:
@@ -93,3 +100,32 @@ def prune_uploads(home: Path) -> None:
         for upload in folder.iterdir():
             if _TOKEN.fullmatch(upload.name) and time.time() - upload.stat().st_mtime > KEPT_SECONDS:
                 shutil.rmtree(upload, ignore_errors=True)
+
+
+def clear_leftovers(home: Path) -> None:
+    """Remove what a server that died has left: everything in Gradio's folder, and uploads that were cut off.
+
+    To be called only while no other server uses the home. Nothing is followed out of it.
+    """
+    for leftover in _entries(home / CACHE_FOLDER):
+        _remove(leftover)
+    for upload in _entries(home / "uploads"):
+        if _TOKEN.fullmatch(upload.name) and not (upload / NAME_FILE).is_file():
+            _remove(upload)
+
+
+def _entries(folder: Path) -> list[Path]:
+    if folder.is_symlink():
+        return []
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter
 from pydantic import BaseModel
 
 import workbench
-from workbench.errors import InputError, WorkbenchError
 from workbench.ui.context import Context
 
 MAXIMUM_POINTS = 3000
 """More points than pixels only make a chart slow."""
+
+RUNS_A_PAGE = 100
+MOST_RUNS = 500
 
 
 class StopRequest(BaseModel):
@@ -36,10 +37,11 @@ def create_routes(context: Context) -> APIRouter:
         return {"status": "ok", "version": workbench.__version__, "boot_id": context.boot_id}
 
     @router.get("/runs")
-    def runs() -> dict[str, Any]:
-        from workbench.runs import list_runs
+    def runs(limit: int = RUNS_A_PAGE, before: str = "") -> dict[str, Any]:
+        from workbench.runs import page_of_runs
 
-        return {"runs": [run.to_dict() for run in list_runs(home)]}
+        found, following = page_of_runs(home, min(MOST_RUNS, max(1, limit)), before)
+        return {"runs": found, "next": following}
 
     @router.get("/runs/series")
     def series(ids: str = "", max: int = MAXIMUM_POINTS) -> dict[str, Any]:
@@ -77,9 +79,3 @@ def create_routes(context: Context) -> APIRouter:
 
 def _at_least_two(count: int) -> int:
     return count if count > 2 else 2
-
-
-def answer_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer a `WorkbenchError` with its sentence: 404 for what does not exist or is not valid, else 409."""
-    assert isinstance(error, WorkbenchError)
-    return JSONResponse({"error": error.message}, 404 if isinstance(error, InputError) else 409)

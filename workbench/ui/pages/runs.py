@@ -47,7 +47,7 @@ def create_runs_page(context: Context) -> dict[str, Any]:
         visible=False,
         elem_id="runs-table",
         buttons=[],
-        column_widths=["140px", "100px", "120px", "120px", "135px", "75px", "75px", "145px", "135px", "170px"],
+        column_widths=["140px", "100px", "120px", "120px", "135px", "75px", "75px", "145px", "190px", "135px", "170px"],
     )
     with gr.Row(equal_height=True):
         # The browser holds which run is selected; the table only helps to choose it.

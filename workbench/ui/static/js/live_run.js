@@ -68,6 +68,8 @@ const verdict = make("div", "wb-verdict", body);
 verdict.hidden = true;
 const verdictTitle = make("strong", "", verdict);
 const verdictSentence = make("p", "", verdict);
+const verdictGeneral = make("p", "wb-verdict-general", verdict);
+const verdictWarnings = make("div", "wb-verdict-warnings", verdict);
 const verdictNumbers = make("dl", "wb-numbers", verdict);
 const tryButton = make("button", "wb-button", verdict, "Compare in the playground");
 tryButton.type = "button";
@@ -585,6 +587,14 @@ function showVerdict() {
   verdict.dataset.outcome = found.outcome;
   verdictTitle.textContent = VERDICTS[found.outcome] || found.outcome;
   verdictSentence.textContent = found.sentence || "";
+  // The other half: what the gain on the run's own data cost elsewhere.
+  const general = run.general;
+  verdictGeneral.hidden = !general;
+  verdictGeneral.textContent = general ? general.sentence : "";
+  verdictGeneral.dataset.general = general ? general.outcome : "";
+  verdictGeneral.dataset.tone = general ? (general.outcome === "lost" || general.drift === "strong" ? "bad" : general.drift === "noticeable" ? "warn" : "plain") : "plain";
+  verdictWarnings.replaceChildren();
+  for (const warning of run.warnings || []) make("p", "", verdictWarnings, warning.message).dataset.kind = warning.kind;
   verdictNumbers.replaceChildren();
   const interval = Array.isArray(found.interval) ? `${signed(found.interval[0], 4)} to ${signed(found.interval[1], 4)}` : "–";
   const rows = [
@@ -594,6 +604,8 @@ function showVerdict() {
     ["95% interval", interval],
     ["Test rows", finite(found.rows) ? count(found.rows) : "–"],
   ];
+  if (finite(run.threshold)) rows.push(["Threshold", digits(run.threshold, 3)]);
+  if (run.unrelated_cosine) rows.push(["Unrelated texts, mean cosine", `${digits(run.unrelated_cosine.before, 2)} → ${digits(run.unrelated_cosine.after, 2)}`]);
   for (const [term, value] of rows) {
     const pair = make("div", "", verdictNumbers);
     make("dt", "", pair, term);
@@ -605,6 +617,8 @@ function statusLine(eta) {
   const steps = run.total_steps ? `step ${count(run.step || 0)} of ${count(run.total_steps)}` : "";
   if (run.status === "queued") return "Waiting for its turn: one run trains at a time.";
   if (run.status === "running" && !(run.step > 0)) return "Preparing: reading the data, loading the encoder, measuring it before training…";
+  const folds = (run.facts || {}).cross_validation;
+  if (run.status === "running" && folds) return `Trained and saved. Cross-validation for the verdict: ${count(folds.done)} of ${count(folds.total)} trainings done.`;
   const parts = [steps];
   if (finite(run.epoch) && run.epoch > 0) parts.push(`epoch ${run.epoch.toFixed(2)}`);
   if (finite(run.pairs_per_second) && run.pairs_per_second > 0) parts.push(`${count(run.pairs_per_second)} rows/s`);
@@ -690,13 +704,24 @@ function show(id) {
   poll();
 }
 
+// The list holds the newest runs only; an address may name any.
+async function older(id) {
+  if (!id) return null;
+  try {
+    return await fetchJson(`api/runs/${encodeURIComponent(id)}`);
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
+}
+
 async function find() {
   const wanted = new URL(window.location.href).searchParams.get("run");
   const runs = (await fetchJson("api/runs")).runs.filter((item) => item.kind === "train");
   const active = runs.filter((item) => !ENDED.includes(item.status));
   const started = (item) => String(item.created || "");
   const newest = (items) => items.reduce((last, item) => (last === null || started(item) > started(last) ? item : last), null);
-  const found = runs.find((item) => item.run_id === wanted) || newest(active) || newest(runs);
+  const found = runs.find((item) => item.run_id === wanted) || (await older(wanted)) || newest(active) || newest(runs);
   root.dataset.searched = "yes";
   if (found) show(found.run_id);
 }

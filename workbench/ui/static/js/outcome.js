@@ -10,11 +10,13 @@ const VERDICTS = {
 };
 const GENERAL = {
   kept: ["General ability kept", "good"],
-  gained: ["General ability gained", "good"],
   lost: ["General ability lost", "bad"],
-  unclear: ["General ability: cannot be told", "plain"],
-  little: ["Little general ability to lose", "plain"],
+  cannot_tell: ["General ability: cannot be told", "plain"],
   not_checked: ["General ability not checked", "plain"],
+};
+const DRIFT = {
+  noticeable: ["⚠ Unrelated texts have come closer to one another", "warn"],
+  strong: ["⚠ Unrelated texts look alike", "bad"],
 };
 const ACTIONS = [["", "leave as it is"], ["fix", "fix"], ["drop", "drop the row"], ["review", "keep for review"]];
 const NAMES = { positive_cosine: "right", negative_cosine: "wrong", predicted: "says" };
@@ -96,7 +98,10 @@ function drawCard(question, [title, tone], found, rowsWord) {
   if (finite(found.after) || finite(found.before)) {
     const numbers = make("dl", "wb-oc-numbers", card);
     const interval = Array.isArray(found.interval) ? `${signed(found.interval[0])} to ${signed(found.interval[1])}` : "–";
-    const items = [["Base", fixed(found.before)], ["Tuned", fixed(found.after)], ["Difference", signed(found.difference)], ["95 % interval", interval], [rowsWord, count(found.rows || 0)]];
+    const items = [["Base", fixed(found.before)], ["Tuned", fixed(found.after)], ["Difference", signed(found.difference)], ["95 % interval", interval], [rowsWord, count(found.rows ?? found.pairs ?? 0)]];
+    if (found.unrelated_cosine) {
+      items.push(["Unrelated texts, mean cosine", `${fixed(found.unrelated_cosine.before, 2)} → ${fixed(found.unrelated_cosine.after, 2)}`]);
+    }
     for (const [term, value] of items) {
       const pair = make("div", "", numbers);
       make("dt", "", pair, term);
@@ -104,6 +109,24 @@ function drawCard(question, [title, tone], found, rowsWord) {
     }
   }
   return card;
+}
+
+// Both halves count: a model that keeps the order but lets all texts look alike is no success.
+function drawGeneral(found) {
+  const card = drawCard("Did it forget anything? (forgetting check)", GENERAL[found.outcome] || [found.outcome, "plain"], found, "Pairs");
+  card.dataset.general = found.outcome;
+  if (!DRIFT[found.drift]) return;
+  const [words, tone] = DRIFT[found.drift];
+  card.dataset.drift = found.drift;
+  if (tone === "bad" || found.outcome !== "lost") card.dataset.tone = tone;
+  make("p", "wb-oc-drift", card, words).dataset.tone = tone;
+}
+
+function drawWarnings(warnings) {
+  for (const warning of warnings || []) {
+    const note = make("p", "wb-oc-warning", cards, warning.message);
+    note.dataset.kind = warning.kind;
+  }
 }
 
 function drawLinks({ parent, children }) {
@@ -483,7 +506,8 @@ async function load(anew) {
     drawn = signature;
     cards.replaceChildren();
     if (judged) drawCard("Did it get better?", VERDICTS[judged.outcome] || [judged.outcome, "plain"], judged, "Test rows").dataset.outcome = judged.outcome;
-    if (judged && found.general) drawCard("Did it forget anything? (forgetting check)", GENERAL[found.general.outcome] || [found.general.outcome, "plain"], found.general, "Pairs").dataset.general = found.general.outcome;
+    if (judged && found.general) drawGeneral(found.general);
+    if (!found.active) drawWarnings(found.warnings);
     cards.hidden = !cards.children.length;
     const withErrors = !found.active && found.has_errors;
     errors.hidden = !withErrors;
