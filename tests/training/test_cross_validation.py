@@ -49,7 +49,7 @@ def test_a_small_set_gets_a_verdict_and_the_model_of_the_run(
     assert len(lines) == TRAININGS and sum(line["rows"] for line in lines) == 2 * 70
     assert verdict["after"] == pytest.approx(np.mean([line["after"] for line in lines]))
     assert json.loads((tmp_path / "a" / "evaluations" / "verdict.json").read_text())["method"] == "cross_validation"
-    assert sorted(item.name for item in (tmp_path / "a").iterdir()) == ["evaluations", "model"]
+    assert sorted(item.name for item in (tmp_path / "a").iterdir()) == ["evaluations", "model", "models"]
 
     off = recipe(tiny_bert, epochs=2, cross_validation="off")
     plain = run_training(off, small(sentences), home, tmp_path / "b", without)  # type: ignore[arg-type]

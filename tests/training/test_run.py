@@ -227,15 +227,26 @@ def test_without_validation_the_last_and_without_test_no_verdict(
 def test_of_equal_validation_scores_the_earlier_step_is_kept(
     tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path
 ) -> None:
+    listener = Recorder()
+    still = recipe(tiny_bert, learning_rate=1e-8)
+    result = run_training(still, make_parts("scored_pairs", sentences), home, tmp_path, listener)  # type: ignore[arg-type]
+    assert len({point["value"] for point in listener.evaluations}) == 1 and len(listener.evaluations) > 2
+    assert [point["step"] for point in listener.evaluations if point["best"]] == [0]
+    assert result.best_step == 0 and not result.warnings
+
+
+def test_a_validation_part_that_cannot_be_measured_picks_no_step(
+    tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path
+) -> None:
     given = make_parts("scored_pairs", sentences)
     assert given.validation is not None
     flat = given.validation.remove_columns("score").add_column("score", [0.5] * len(given.validation))
     listener = Recorder()
     parts = dataclasses.replace(given, validation=flat)
     result = run_training(recipe(tiny_bert), parts, home, tmp_path, listener)  # type: ignore[arg-type]
-    assert {point["value"] for point in listener.evaluations} == {0.0} and len(listener.evaluations) > 2
-    assert [point["step"] for point in listener.evaluations if point["best"]] == [0]
-    assert result.best_step == 0 and not result.warnings
+    assert listener.evaluations and not any(point["best"] for point in listener.evaluations)
+    assert result.best_step == result.steps
+    assert any("cannot be measured" in text for text in listener.messages)
 
 
 @pytest.mark.parametrize("keep", [None, "best"])

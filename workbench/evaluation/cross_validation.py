@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.evaluation.evaluation import Evaluation
-from workbench.evaluation.verdict import METRIC_WORDS, MINIMUM_GROUPS, Verdict
+from workbench.evaluation.verdict import METRIC_WORDS, MINIMUM_GROUPS, Verdict, not_judged
 
 SMALL_SET = 350
 """From this many rows on, the usual share held out suffices for a verdict."""
@@ -93,6 +93,12 @@ def judge_folds(folds: Sequence[Fold], groups: NDArray[np.int64], seed: int = 0)
     """
     metric = folds[0].after.primary_metric
     differences = np.array([fold.difference for fold in folds])
+    if not np.isfinite(differences).all():
+        count = int((~np.isfinite(differences)).sum())
+        words = METRIC_WORDS.get(metric, metric)
+        return not_judged(
+            metric, f"the {words} is not measurable in {count} of {len(folds)} parts, whose cosines or values are all alike"
+        )
     difference = float(differences.mean())
     low, high = _bootstrap(folds, groups, seed)
     half = _STUDENT * float(np.sqrt((1 / len(folds) + 1 / (FOLDS - 1)) * differences.var(ddof=1)))
@@ -128,6 +134,8 @@ def _bootstrap(folds: Sequence[Fold], groups: NDArray[np.int64], seed: int) -> t
             units = np.repeat(np.arange(len(unit_groups)), times[unit_groups])
             if len(units):
                 found.append(fold.after.statistic(units) - fold.before.statistic(units))
-        means[number] = np.mean(found)
-    low, high = np.quantile(means, [0.025, 0.975])
+        # On the few rows of a resampled fold that hold one value only there is no correlation.
+        measurable = [difference for difference in found if np.isfinite(difference)]
+        means[number] = np.mean(measurable) if measurable else np.nan
+    low, high = np.nanquantile(means, [0.025, 0.975])
     return float(low), float(high)

@@ -506,10 +506,12 @@ class _Progress(TrainerCallback):
         else:
             if self.keep is None:
                 self.evaluate(steps)
+            if self._selects and self._best == -np.inf:
+                self._listener.on_message("The validation part cannot be measured, so no step is picked: the last one is kept.")
             if self.keep == "latest" or self.kept_step is None:
                 self._save(steps)
         if self.kept_step is not None:
-            which = "the best on the validation part" if self._selects and self.keep != "latest" else "the last one"
+            which = "the best on the validation part" if self._best > -np.inf and self.keep != "latest" else "the last one"
             self._listener.on_message(f"Kept the model of step {self.kept_step}, {which}.")
 
     def stop_late(self, keep: str | None) -> None:
