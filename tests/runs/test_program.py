@@ -77,5 +77,7 @@ def test_several_devices_are_a_remark(home, triplets, tiny_bert):
 
 def test_a_folder_that_cannot_be_written_to_is_named(home, triplets, tiny_bert, tmp_path):
     (tmp_path / "parts").write_text("a file")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match=r"cannot be written: `.*/parts` is a file; name a folder\."):
         program_of_recipe(Recipe(base=str(tiny_bert), data=triplets), home, tmp_path / "parts")
+    with pytest.raises(InputError, match=r"could not be written: the system refused to write to"):
+        program_of_recipe(Recipe(base=str(tiny_bert), data=triplets), home, tmp_path / "parts" / "inside")

@@ -62,6 +62,8 @@ def _program(recipe: Recipe, home: Path, folder: Path | None, base: str | None) 
 
 def _write_parts(parts: Parts, tables: dict[str, Any], folder: Path) -> dict[str, str]:
     roles = KINDS[parts.kind].roles
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"The parts cannot be written: `{folder}` is a file; name a folder.", field="data")
     files = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
