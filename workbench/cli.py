@@ -317,11 +317,14 @@ def parse_scale(text: str | None) -> tuple[float, float] | None:
     """
     if text is None:
         return None
+    from workbench.data import check_scale
+
     at = text.find("-", 1)
     try:
-        return float(text[:at]), float(text[at + 1 :])
+        scale = float(text[:at]), float(text[at + 1 :])
     except ValueError:
         raise ConfigError(f"`--score-scale` must be LOW-HIGH, e.g. 1-5, got {text!r}.", field="score_scale") from None
+    return check_scale(scale)
 
 
 # --- train ---------------------------------------------------------------------------------------------------------------

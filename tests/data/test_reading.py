@@ -15,22 +15,22 @@ ROWS = [
 ]
 
 
-def write_csv(path: Path, delimiter: str = ",", encoding: str = "utf-8", end: str = "\n") -> Path:
+def write_csv(path: Path, delimiter: str = ",", encoding: str = "utf-8", end: str = "\n", rows: slice = slice(None)) -> Path:
     with path.open("w", encoding=encoding, newline="") as stream:
         writer = csv.writer(stream, delimiter=delimiter, lineterminator=end)
         writer.writerow(["sentence1", "sentence2", "score"])
-        writer.writerows(ROWS)
+        writer.writerows(ROWS[rows])
     return path
 
 
-def write_jsonl(path: Path) -> Path:
-    lines = [json.dumps({"sentence1": a, "sentence2": b, "score": c}) for a, b, c in ROWS]
+def write_jsonl(path: Path, rows: slice = slice(None)) -> Path:
+    lines = [json.dumps({"sentence1": a, "sentence2": b, "score": c}) for a, b, c in ROWS[rows]]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
-def write_json(path: Path) -> Path:
-    path.write_text(json.dumps([{"sentence1": a, "sentence2": b, "score": c} for a, b, c in ROWS]), encoding="utf-8")
+def write_json(path: Path, rows: slice = slice(None)) -> Path:
+    path.write_text(json.dumps([{"sentence1": a, "sentence2": b, "score": c} for a, b, c in ROWS[rows]]), encoding="utf-8")
     return path
 
 

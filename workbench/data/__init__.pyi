@@ -18,3 +18,4 @@ from .splitting import components as components
 from .tables import read_column as read_column
 from .tables import read_lines as read_lines
 from .tables import read_table as read_table
+from .values import check_scale as check_scale

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.data.issues import Issue, issue, rows_word
+from workbench.data.issues import Issue, issue, listed, quoted, rows_word, short
 from workbench.data.roles import Guess
 from workbench.data.splitting import text_ids
 from workbench.data.tables import RawTable
@@ -109,7 +109,7 @@ def _without_missing(
 ) -> list[int]:
     missing = [row for row in kept if cells[row].casefold() in MISSING_LABELS]
     if missing:
-        text = f"Left out for lack of a {role} in the column {column!r}: {rows_word(len(missing))}"
+        text = f"Left out for lack of a {role} in the column {quoted(column)}: {rows_word(len(missing))}"
         issues.append(issue(f"missing_{role}", "warning", text, numbers(missing)))
     lost = set(missing)
     return [row for row in kept if row not in lost]
@@ -122,7 +122,7 @@ def _scores(
     unreadable = [row for row in kept if numbers[row] is None]
     if unreadable:
         example = cells[unreadable[0]]
-        text = f"Left out because the score is no number, e.g. {example!r}: {rows_word(len(unreadable))}"
+        text = f"Left out because the score is no number, e.g. {quoted(example)}: {rows_word(len(unreadable))}"
         issues.append(issue("unreadable_score", "warning", text, numbers_of(unreadable)))
     readable = {row: number for row, number in numbers.items() if number is not None}
     if any(has_decimal_comma(cells[row]) for row in list(readable)[:1000]):
@@ -136,7 +136,7 @@ def _scores(
     low, high = scale
     outside = [row for row, number in readable.items() if not low <= number <= high]
     if outside:
-        text = f"Left out for a score outside {low:g} to {high:g}, e.g. {cells[outside[0]]}: {rows_word(len(outside))}"
+        text = f"Left out for a score outside {low:g} to {high:g}, e.g. {short(cells[outside[0]])}: {rows_word(len(outside))}"
         issues.append(issue("score_out_of_range", "warning", text, numbers_of(outside)))
     lost = set(outside)
     kept = [row for row in readable if row not in lost]
@@ -198,7 +198,7 @@ def _classes(cells: Sequence[str], kept: list[int], issues: list[Issue]) -> tupl
     usual = {key: counts.most_common(1)[0][0] for key, counts in spellings.items()}
     classes = tuple(sorted(usual.values()))
     number = {key: classes.index(name) for key, name in usual.items()}
-    issues.append(issue("classes", "note", f"The classes are {', '.join(classes)}.", count=len(classes)))
+    issues.append(issue("classes", "note", f"The classes are {listed(classes)}.", count=len(classes)))
     return classes, [number[cells[row].casefold()] for row in kept]
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from workbench.data.cleaning import Cleaned, clean
-from workbench.data.issues import Issue, issue
+from workbench.data.issues import Issue, issue, listed, quoted
 from workbench.data.roles import Guess, settle_roles
 from workbench.data.tables import RawTable, read_table
-from workbench.data.values import Scale
+from workbench.data.values import Scale, check_scale
 from workbench.errors import DataError
 
 PREVIEW_ROWS = 20
@@ -103,8 +103,10 @@ def examine(
     """Return the report and the rows; no rows where the file is not even a data set.
 
     Raises:
+        ConfigError: If the score scale is none.
         DataError: If there is no such file.
     """
+    check_scale(score_scale)
     try:
         table = read_table(path)
     except DataError as error:
@@ -171,7 +173,7 @@ def _summary(report: DataReport) -> str:
         low, high = report.score_scale
         text += f", scores {low:g} to {high:g}" + ("" if report.score_scale == (0.0, 1.0) else " (brought to 0 to 1)")
     if report.kind == "class_pairs":
-        text += f" ({', '.join(report.classes[:6])}{', …' if len(report.classes) > 6 else ''})"
+        text += f" ({listed(report.classes, 6)})"
     left_out = report.rows - report.rows_usable
     if left_out:
         text += f"; {left_out:,} of {report.rows:,} rows left out"
@@ -182,8 +184,8 @@ def _ignored(table: RawTable, guess: Guess) -> list[Issue]:
     others = [name for name in table.columns if name not in guess.roles.values()]
     if not others:
         return []
-    used = ", ".join(f"{column!r} as {role}" for role, column in guess.roles.items())
-    text = f"Used: {used}. Not used: {', '.join(repr(name) for name in others)}."
+    used = ", ".join(f"{quoted(column)} as {role}" for role, column in guess.roles.items())
+    text = f"Used: {used}. Not used: {listed(map(quoted, others))}."
     return [issue("ignored_columns", "note", text, count=len(others))]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,6 +41,24 @@ def issue(kind: str, severity: Severity, message: str, rows: Sequence[int] = (),
         numbers = ", ".join(str(row) for row in shown[:5])
         message = f"{message} ({'row' if len(rows) == 1 else 'rows'} {numbers}{', …' if len(rows) > 5 else ''})"
     return Issue(kind, severity, len(rows) if count is None else count, shown, message)
+
+
+def short(text: str, length: int = 60) -> str:
+    """Return a name or a cell as a sentence can carry it: on one line, and cut where it is long."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def quoted(text: str) -> str:
+    """Return a name or a cell in quotation marks, on one line, and cut where it is long."""
+    return repr(short(text))
+
+
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """Return names one after the other, and how many more there are."""
+    every = [short(name) for name in names]
+    more = len(every) - most
+    return ", ".join(every[:most]) + (f", and {more:,} more" if more > 0 else "")
 
 
 def rows_word(count: int) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from workbench.data.catalogue import StoredDataset, arrow_table, import_file, is_dataset_ref, open_dataset
 from workbench.data.inspection import examine
-from workbench.data.issues import rows_word
+from workbench.data.issues import listed, rows_word
 from workbench.data.splitting import (
     Method,
     Rows,
@@ -268,8 +268,8 @@ def _given(ref: str, home: Path, recipe: Recipe, stored: StoredDataset) -> Any:
     unknown = set(held_out.classes) - set(stored.classes)
     if unknown:
         raise DataError(
-            f"The held-out data {held_out.name!r} have the classes {', '.join(sorted(unknown))}, which the training data do not have; "
-            f"those have {', '.join(stored.classes)}.",
+            f"The held-out data {held_out.name!r} have the classes {listed(sorted(unknown))}, which the training data do not have; "
+            f"those have {listed(stored.classes)}.",
             field="test_data",
         )
     table = held_out.table()

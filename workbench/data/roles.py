@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from workbench.data.issues import listed, quoted, short
 from workbench.data.tables import RawTable
 from workbench.data.values import parse_number
 from workbench.data.vocabulary import FALSE_WORDS, MISSING_LABELS, TRUE_WORDS, names_no_value, role_of_name
@@ -48,10 +49,13 @@ def settle_roles(table: RawTable, columns: Mapping[str, str] | None) -> Guess:
         if role not in known:
             raise DataError(f"There is no role {role!r}; there are: {', '.join(known)}.", field="columns")
         if column not in table.columns:
-            raise DataError(f"There is no column {column!r} for {role}; the file has: {', '.join(table.columns)}.", field="columns")
+            raise DataError(
+                f"There is no column {quoted(column)} for {role}; the file has: {listed(table.columns)}.", field="columns"
+            )
     if len(set(columns.values())) < len(columns):
         raise DataError(
-            f"A column plays two roles: {', '.join(f'{role}={column}' for role, column in columns.items())}.", field="columns"
+            f"A column plays two roles: {', '.join(f'{role}={short(column)}' for role, column in columns.items())}.",
+            field="columns",
         )
     return _with_kind(table, dict(columns))
 
@@ -138,7 +142,7 @@ def _value_kind(table: RawTable, column: str, role: str) -> str:
         if words and not mostly_numbers:
             example = sorted(words)[0]
             raise DataError(
-                f"The column {column!r} is to be the score but holds words such as {example!r}; a score is a number. "
+                f"The column {quoted(column)} is to be the score but holds words such as {quoted(example)}; a score is a number. "
                 f"If these words are classes, give the column the role label: `label={column}`.",
                 field="columns",
             )
@@ -183,12 +187,14 @@ def _too_few_texts(table: RawTable, filled: list[str], texts: list[str], named: 
     if not filled:
         return f"All columns are empty. {needed}."
     if len(filled) == 1:
-        return f"The file has only one column with anything in it, {filled[0]!r}. {needed}."
+        return f"The file has only one column with anything in it, {quoted(filled[0])}. {needed}."
     if len(texts) == 1 and "label" in named:
         classes = len({cell for cell in table.columns[named["label"]] if cell})
         return (
-            f"The file holds single texts ({texts[0]!r}) with a label ({named['label']!r}, {classes} different ones). {needed}. "
+            f"The file holds single texts ({quoted(texts[0])}) with a label ({quoted(named['label'])}, {classes} different ones). {needed}. "
             "Two texts of one label make such a pair."
         )
-    found = f"only {texts[0]!r} looks like text" if texts else "none looks like text"
-    return f"Of the columns {', '.join(filled)} {found}. {needed}. If two columns do hold texts, say which: `sentence1=…, sentence2=…`."
+    found = f"only {quoted(texts[0])} looks like text" if texts else "none looks like text"
+    return (
+        f"Of the columns {listed(filled)} {found}. {needed}. If two columns do hold texts, say which: `sentence1=…, sentence2=…`."
+    )

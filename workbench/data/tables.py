@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.data.issues import Issue, issue, rows_word
+from workbench.data.issues import Issue, issue, listed, quoted, rows_word, short
 from workbench.data.vocabulary import is_known_name
 from workbench.errors import DataError
+from workbench.json_text import load_json
 
 DELIMITERS = (",", ";", "\t", "|")
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
@@ -28,6 +29,8 @@ _SPREADSHEETS = {
     b"PAR1": "a Parquet file",
 }
 _BLANK = object()
+_HALVES = re.compile("[\ud800-\udfff]")
+"""Halves of surrogate pairs: JSON can write them, no encoding can."""
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?%?")
 
 
@@ -95,7 +98,7 @@ def read_column(path: str | Path, column: str) -> list[str]:
     """
     table = read_table(Path(path))
     if column not in table.columns:
-        raise DataError(f"`{Path(path).name}` has no column {column!r}; it has: {', '.join(table.columns)}.", field="column")
+        raise DataError(f"`{Path(path).name}` has no column {quoted(column)}; it has: {listed(table.columns)}.", field="column")
     return [cell or "" for cell in table.columns[column]]
 
 
@@ -157,7 +160,7 @@ def _read_delimited(path: Path, encoding: str) -> RawTable:
         issues: list[Issue] = []
         if _looks_like_data(header, following):
             names = [f"column{index + 1}" for index in range(len(header))]
-            text = f"The first row looks like data, so the columns were named {', '.join(names)}."
+            text = f"The first row looks like data, so the columns were named {listed(names)}."
             issues.append(issue("no_header", "note", text, count=1))
             following = [header, *following]
         else:
@@ -237,10 +240,17 @@ def _clean_names(first: list[str], issues: list[Issue]) -> list[str]:
         while unique in names:
             unique, number = f"{name}.{number}", number + 1
         if unique != cell:
-            changed.append(f"{cell!r} is now {unique!r}")
+            changed.append(f"{quoted(cell)} is now {quoted(unique)}")
         names.append(unique)
     if changed:
-        issues.append(issue("header_names", "note", f"Column names were tidied: {'; '.join(changed)}.", count=len(changed)))
+        issues.append(
+            issue(
+                "header_names",
+                "note",
+                f"Column names were tidied: {'; '.join(changed[:6])}{'; …' if len(changed) > 6 else ''}.",
+                count=len(changed),
+            )
+        )
     return names
 
 
@@ -294,9 +304,9 @@ def _read_json(path: Path, encoding: str) -> RawTable:
         stream.seek(0)
         if path.suffix.lower() == ".json" and first == "[":
             try:
-                items: Iterator[Any] = iter(json.load(stream))
+                items: Iterator[Any] = iter(load_json(stream.read(), str))
             except ValueError as error:
-                raise DataError(f"`{path.name}` is not JSON: {error}.", field="data") from None
+                raise DataError(f"`{path.name}` is not JSON: {short(str(error), 200)}.", field="data") from None
         else:
             items = (_parse_line(line) for line in stream)
         for number, item in enumerate(items, start=1):
@@ -314,8 +324,19 @@ def _read_json(path: Path, encoding: str) -> RawTable:
     if not names:
         text = f'`{path.name}` holds no JSON object; each line should be one, e.g. {{"anchor": "…", "positive": "…"}}.'
         raise DataError(text, field="data")
-    columns = {str(name): [_as_text(record.get(name)) for record in records] for name in names}
+    cells = {name: [_as_text(record.get(name)) for record in records] for name in names}
+    columns: dict[str, list[str | None]] = {}
+    halves: set[int] = set()
+    for name, column in cells.items():
+        halves.update(row for row, cell in enumerate(column) if cell is not None and _HALVES.search(cell))
+        unique, number = _HALVES.sub("\ufffd", name), 2
+        while unique in columns:
+            unique, number = f"{_HALVES.sub(chr(0xFFFD), name)}.{number}", number + 1
+        columns[unique] = [None if cell is None else _HALVES.sub("\ufffd", cell) for cell in column]
     issues = []
+    if halves:
+        text = f"Half of a character, which no text can hold, was read as “\ufffd”: {rows_word(len(halves))}"
+        issues.append(issue("half_character", "warning", text, [numbers[row] for row in sorted(halves)]))
     if malformed:
         text = f"Left out for being no JSON object like the others: {rows_word(len(malformed))}"
         issues.append(issue("malformed_line", "warning", text, [numbers[row] for row in malformed]))
@@ -326,7 +347,8 @@ def _parse_line(line: str) -> Any:
     if not line.strip():
         return _BLANK
     try:
-        return json.loads(line)
+        # A number that is none stays the text it is, and the column's checks say what they think of it.
+        return load_json(line, str)
     except ValueError:
         return None
 

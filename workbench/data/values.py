@@ -5,9 +5,26 @@ from __future__ import annotations
 import math
 import re
 
+from workbench.errors import ConfigError
+
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 Scale = tuple[float, float]
+
+
+def check_scale(scale: Scale | None) -> Scale | None:
+    """Return a score scale as it was named.
+
+    Raises:
+        ConfigError: If its ends are no numbers, or not one below the other.
+    """
+    # The width counts too: of two large numbers it may be infinite.
+    if scale is not None and not (scale[0] < scale[1] and math.isfinite(scale[1] - scale[0])):
+        low, high = scale
+        raise ConfigError(
+            f"A score scale must go from a number to a larger one, e.g. 1-5, got {low:g} to {high:g}.", field="score_scale"
+        )
+    return scale
 
 
 def parse_number(text: str) -> float | None:

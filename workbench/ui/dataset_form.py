@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -60,9 +59,11 @@ def scale_of(choice: str | None, low: float | None, high: float | None) -> tuple
     """
     if choice != "custom":
         return SCALES.get(choice or "auto")
-    if low is None or high is None or not low < high or not math.isfinite(high - low):
-        raise ConfigError(f"The lowest score must be a number below the highest, got {low} and {high}.", field="score_scale")
-    return (float(low), float(high))
+    if low is None or high is None:
+        raise ConfigError("Name both the lowest and the highest possible score.", field="score_scale")
+    from workbench.data import check_scale
+
+    return check_scale((float(low), float(high)))
 
 
 def stored_choices(context: Context) -> list[tuple[str, str]]:
