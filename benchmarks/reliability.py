@@ -41,7 +41,7 @@ LONGEST_WAIT = 6.0
 """Seconds until a kill; a run takes about as long."""
 PATIENCE_SECONDS = 600.0
 FAULTS = ("lost runs", "stuck runs", "unreadable models", "files left behind", "processes left behind")
-_HALF = re.compile(r"\.(new|old|tmp|part)$|^\.(deleted|run\.json)-|^meeting$")
+_HALF = re.compile(r"\.(new|old|tmp|part)$|^\.(deleted|run\.json|writing)-|^(meeting|checkpoints)$")
 
 
 class Lane:
@@ -109,6 +109,9 @@ class Lane:
             else:
                 found["unreadable models"] += not _loads(model)
         leftovers = [path for path in self._home.rglob("*") if _HALF.search(path.name)]
+        for run in runs.values():
+            # One numbered model a run: what it replaced goes.
+            leftovers += sorted((run.folder / "models").glob("*"))[:-1]
         found["files left behind"] = len(leftovers) + len(on_disk - set(runs))
         found["processes left behind"] = len(_processes_of(self._home))
         for path in leftovers:

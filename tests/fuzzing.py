@@ -1,5 +1,6 @@
 """Files broken in ways that a seed decides, for tests that whatever comes in is answered in a sentence."""
 
+import copy
 import json
 import random
 import re
@@ -84,7 +85,7 @@ def broken_json(draw: random.Random, text: str) -> bytes:
             if draw.random() < 0.15:
                 del holder[key]
             else:
-                holder[key] = draw.choice(ODD_VALUES)
+                holder[key] = copy.deepcopy(draw.choice(ODD_VALUES))
             break
     return json.dumps(document, ensure_ascii=True).encode()
 

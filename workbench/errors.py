@@ -27,8 +27,9 @@ class WorkbenchError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, field: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        # It quotes what files and systems say, and half a character in it would break whatever prints or stores it.
+        self.message = message.encode("utf-8", "backslashreplace").decode()
+        super().__init__(self.message)
         self.field = field
 
 

@@ -82,7 +82,7 @@ def test_a_scale_without_width_is_refused(scale: tuple[float, float], tmp_path: 
 
 
 def test_half_a_character_is_read_as_a_mark_and_said(tmp_path: Path, home: Path) -> None:
-    rows = ['{"anchor": "question %d \\ud83d", "positive": "answer %d"}' % (i, i) for i in range(9)]
+    rows = [f'{{"anchor": "question {i} \\ud83d", "positive": "answer {i}"}}' for i in range(9)]
     path = tmp_path / "a.jsonl"
     path.write_text("\n".join([*rows, '{"anchor": "fine \\ud83d\\ude00", "positive": "good"}']), encoding="utf-8")
     (found,) = [item for item in inspect_file(path).issues if item.kind == "half_character"]

@@ -1,8 +1,11 @@
 """Whatever is in a model folder, it is loaded, twice the same, or refused in one sentence; nothing is made up."""
 
+import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,9 +65,7 @@ def load_twice(seed: int, good: Path, folder: Path) -> str:
     return "loaded"
 
 
-@pytest.mark.parametrize(
-    ("first", "count"), [(0, 250), pytest.param(1_000, 10_000, marks=pytest.mark.slow)], ids=["some", "many"]
-)
+@pytest.mark.parametrize(("first", "count"), [(0, 250), pytest.param(1_000, 10_000, marks=pytest.mark.slow)], ids=["some", "many"])
 @pytest.mark.filterwarnings("ignore")  # what transformers thinks of odd settings
 def test_broken_folders(first: int, count: int, good: Path, tmp_path: Path) -> None:
     ends = []
@@ -74,3 +75,34 @@ def test_broken_folders(first: int, count: int, good: Path, tmp_path: Path) -> N
         except Exception as error:
             raise AssertionError(f"seed {seed}: {error!r}") from error
     assert min(ends.count("loaded"), ends.count("refused")) > count // 10
+
+
+@pytest.mark.parametrize(
+    ("file", "value", "words"),
+    [
+        ("config_sentence_transformers.json", {"prompts": {}, "default_prompt_name": "query"}, "no prompt of that name"),
+        ("2_Dense/config.json", {"out_features": 10**6}, "must be a whole number from 1 up to 65536, got 1000000"),
+    ],
+)
+def test_settings_that_contradict_are_named(file: str, value: dict[str, object], words: str, good: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(good, tmp_path / "model")
+    path = folder / file
+    path.write_text(json.dumps({**json.loads(path.read_text()), **value}))
+    with pytest.raises(ModelError, match=words):
+        _ = read_folder(folder).layers
+
+
+def test_modules_that_cannot_follow_one_another_are_refused(good: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(good, tmp_path / "model")
+    entries = json.loads((folder / "modules.json").read_text())
+    (folder / "modules.json").write_text(json.dumps([entries[0], *entries[2:]]))
+    with pytest.raises(ModelError, match="Dense takes a sentence vector, but Transformer before it hands on token vectors"):
+        read_folder(folder)
+
+
+def test_loading_and_saving_draw_no_bars_where_nobody_watches(good: Path, tmp_path: Path) -> None:
+    program = "import sys; from workbench import SentenceTransformer; SentenceTransformer(sys.argv[1]).save(sys.argv[2])"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(good), str(tmp_path / "copy")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "" and done.stderr == ""

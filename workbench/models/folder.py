@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import ModelError
+from workbench.errors import ConfigError, ModelError
 from workbench.json_text import load_json
 from workbench.models.weights import read_header, refuse_non_finite, weight_files
-from workbench.recipe.architecture import LayerSpec
+from workbench.recipe.architecture import ArchitectureSpec, EncoderInfo, LayerSpec
 from workbench.recipe.layers import ACTIVATIONS, LAYERS, POOLING_MODES
 
 _FILE_STEMS: Mapping[str, str] = {
@@ -78,7 +78,10 @@ class ModuleOnDisk:
         Raises:
             ModelError: If the file asks for something no layer here can do.
         """
-        return LayerSpec(self.kind, _READERS[self.kind](self.config, self.path))
+        try:
+            return LayerSpec(self.kind, _READERS[self.kind](self.config, self.path))
+        except ConfigError as error:
+            raise ModelError(f"`{self.path / 'config.json'}`: {error}", field="base") from None
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,20 @@ def read_folder(path: Path) -> ModelFolder:
     length, positions, lower = _read_lengths(encoder, config)
     settings_file = path / "config_sentence_transformers.json"
     settings = _check_settings(read_json(settings_file), settings_file) if settings_file.is_file() else {}
-    return ModelFolder(path, encoder, config, length, positions, lower, modules, settings)
+    folder = ModelFolder(path, encoder, config, length, positions, lower, modules, settings)
+    if len(modules) > 1:
+        _check_order(folder)
+    return folder
+
+
+def _check_order(folder: ModelFolder) -> None:
+    """Refuse modules that cannot follow one another, or make no sentence vector."""
+    stack = ArchitectureSpec((LayerSpec("transformer"), *folder.layers))
+    # Ports do not depend on the encoder, and its width is checked with its weights.
+    info = EncoderInfo(str(folder.path), "folder", "", 1, 0, folder.max_seq_length, folder.max_positions)
+    problem = stack.problem(info)
+    if problem is not None:
+        raise ModelError(f"`{folder.path / 'modules.json'}` describes no network that works. {problem}", field="base")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -197,17 +213,19 @@ def _read_modules(path: Path) -> tuple[ModuleOnDisk, ...]:
         if kind is None:
             known = ", ".join(entry.title for entry in LAYERS.values())
             raise ModelError(
-                f"`{path / 'modules.json'}` asks for the module type {type_name!r}, which this workbench does not load; it loads {known}.",
+                f"`{path / 'modules.json'}` asks for the module type {_short(type_name)}, which this workbench does not load; it loads {known}.",
                 field="base",
             )
         try:
             folder = (path / relative).resolve()
+            folder.exists()  # fails where the name is longer than names can be
         except (OSError, ValueError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise ModelError(
-                f"`{path / 'modules.json'}` names a folder that is none: {relative!r} ({error}).", field="base"
+                f"`{path / 'modules.json'}` names a folder that is none: {_short(relative)} ({reason}).", field="base"
             ) from None
         if folder != path.resolve() and path.resolve() not in folder.parents:
-            raise ModelError(f"`{path / 'modules.json'}` points outside its folder: {relative!r}.", field="base")
+            raise ModelError(f"`{path / 'modules.json'}` points outside its folder: {_short(relative)}.", field="base")
         config_file = folder / "config.json"
         # Normalize and older folders have no config, and the hub drops empty folders.
         config = read_json(config_file) if kind != "transformer" and config_file.is_file() else {}
@@ -302,6 +320,12 @@ def _check_settings(settings: dict[str, Any], path: Path) -> dict[str, Any]:
             raise ModelError(
                 f"`{path}` has the {key} {_short(settings[key])}, which has another form; the file is damaged.", field="base"
             )
+    chosen = settings.get("default_prompt_name")
+    if chosen is not None and chosen not in (prompts or {}):
+        raise ModelError(
+            f"`{path}` has the default_prompt_name {_short(chosen)}, but no prompt of that name; correct it or take it out.",
+            field="base",
+        )
     if settings.get("truncate_dim") is not None:
         _positive(settings["truncate_dim"], "truncate_dim", path)
     return settings

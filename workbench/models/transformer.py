@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from workbench.errors import ModelError
 from workbench.models import attention
@@ -33,6 +35,10 @@ from workbench.models.token_ids import TokenIds
 from workbench.models.weights import read_header, weight_files
 
 logger = logging.getLogger(__name__)
+
+if sys.stderr is None or not sys.stderr.isatty():
+    # In a log file each step of a bar is one more line that says nothing.
+    disable_progress_bar()
 
 PACKED_FAMILIES = frozenset(
     {
@@ -370,12 +376,17 @@ def _check_weights(folder: ModelFolder, model: PreTrainedModel, found: Mapping[s
             )
 
 
+_ODD_TEXT = "a 1 \u00e9 \u6771 \u0e01 \U0001f600 \ufffd"
+"""Hardly any tokenizer knows all of it: one that has no token for what it does not know fails here, not at a user's text."""
+
+
 def _load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerFast:
     for file in sorted(folder.encoder.glob("*token*.json")):
         if file.name in {"tokenizer.json", "special_tokens_map.json", "added_tokens.json"}:
             read_json(file)
     with loading(f"The tokenizer in `{folder.encoder}`"):
         tokenizer = AutoTokenizer.from_pretrained(folder.encoder, use_fast=True, trust_remote_code=False, local_files_only=True)
+        tokenizer(_ODD_TEXT)
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ModelError(
             f"The tokenizer in `{folder.encoder}` has no fast form (tokenizer.json); choose another encoder.", field="base"
