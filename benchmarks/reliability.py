@@ -18,9 +18,9 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +84,17 @@ class Lane:
     def finish(self) -> None:
         """Let everything that waits be worked off, and end the server."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline and any(run.active for run in list_runs(self._home)):
+
+        def busy() -> bool:
+            # A command that still starts will queue a run.
+            return any(process.poll() is None for process, _ in self._commands) or any(run.active for run in list_runs(self._home))
+
+        while time.monotonic() < deadline and busy():
             time.sleep(0.5)
         if self._server is not None:
             self._server.terminate()
         for process in self._started:
-            process.wait(30)
+            process.wait(max(1.0, deadline - time.monotonic()))
         while time.monotonic() < deadline and supervisor_of(self._home) is not None:
             time.sleep(0.2)
         self._read_announcements()
@@ -197,11 +202,8 @@ def measure(kills: int, lanes: int, seed: int) -> dict[str, Any]:
             lane.kill(share)
             lane.finish()
 
-        threads = [threading.Thread(target=work, args=pair) for pair in zip(all_lanes, shares, strict=True)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(lanes) as pool:
+            list(pool.map(work, all_lanes, shares))  # raises what a lane raised
         killed, faults, ends = Counter[str](), Counter[str](dict.fromkeys(FAULTS, 0)), Counter[str]()
         for number, lane in enumerate(all_lanes):
             killed += lane.killed

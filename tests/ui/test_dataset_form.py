@@ -14,7 +14,7 @@ def context(settings):
 
 
 def test_every_kind_can_be_chosen():
-    assert {kind.roles for kind in KINDS.values()} == set(dataset_form.SHAPES.values())
+    assert {kind.roles for kind in KINDS.values()} | {("anchor", "positive", "label")} == set(dataset_form.SHAPES.values())
     assert set(dataset_form.SHAPE_WORDS) == set(dataset_form.SHAPES)
     assert set(dataset_form.ROLE_WORDS) == {role for roles in dataset_form.SHAPES.values() for role in roles}
 
@@ -29,9 +29,11 @@ def test_the_score_range_of_the_form():
     assert dataset_form.scale_of("auto", None, None) is None
     assert dataset_form.scale_of("1-5", None, None) == (1.0, 5.0)
     assert dataset_form.scale_of("custom", -1, 1) == (-1.0, 1.0)
-    for low, high in [(1, 1), (None, 1), (2, 1), (0, float("inf")), (float("nan"), 1)]:
-        with pytest.raises(ConfigError, match="must be a number below"):
+    for low, high in [(1, 1), (2, 1), (0, float("inf")), (float("nan"), 1)]:
+        with pytest.raises(ConfigError, match="must go from a number to a larger one"):
             dataset_form.scale_of("custom", low, high)
+    with pytest.raises(ConfigError, match="both the lowest and the highest"):
+        dataset_form.scale_of("custom", None, 1)
 
 
 def test_using_a_data_set_puts_it_into_the_draft(context, home, pairs_csv):

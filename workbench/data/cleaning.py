@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from workbench.data.issues import Issue, issue, listed, quoted, rows_word, short
-from workbench.data.roles import Guess
+from workbench.data.roles import MINIMUM_ROWS, Guess
 from workbench.data.splitting import text_ids
 from workbench.data.tables import RawTable
 from workbench.data.values import Scale, find_scale, has_decimal_comma, parse_number
 from workbench.data.vocabulary import FALSE_WORDS, MISSING_LABELS, TRUE_WORDS
 from workbench.recipe.kinds import KINDS
 
-MINIMUM_ROWS = 8
 Numbers = Callable[[Sequence[int]], list[int]]
 """Rows of the table to their numbers in the file."""
 

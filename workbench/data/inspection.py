@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from workbench.data.cleaning import Cleaned, clean
+from workbench.data.inference import INFERENCE_ROLES, make_triplets
 from workbench.data.issues import Issue, issue, listed, quoted
 from workbench.data.roles import Guess, settle_roles
 from workbench.data.tables import RawTable, read_table
 from workbench.data.values import Scale, check_scale
 from workbench.errors import DataError
+from workbench.recipe.kinds import KINDS
 
 PREVIEW_ROWS = 20
 
@@ -31,7 +33,7 @@ class DataReport:
 
     Attributes:
         name: File name.
-        rows: Rows in the file, blank ones apart.
+        rows: Rows in the file, blank ones apart; triplets, where those were made of them.
         rows_usable: Rows that can be trained on.
         columns: Column names as they are used here.
         roles: Role -> column.
@@ -139,16 +141,26 @@ def examine(
         guess = Guess({}, None, error.message)
     if guess.kind is None:
         return _with(blank, [*table.issues, issue("roles", "error", guess.reason, count=len(table.columns))]), None
-    cleaned = clean(table, guess, score_scale, full)
+    ignored = _ignored(table, guess)
+    rows, meaning = table, guess
+    if tuple(guess.roles) == INFERENCE_ROLES:
+        try:
+            rows, note = make_triplets(table, guess.roles)
+        except DataError as error:
+            return _with(blank, [*table.issues, issue("roles", "error", error.message, count=table.rows)]), None
+        meaning = Guess({role: role for role in KINDS["triplets"].roles}, "triplets")
+        ignored.append(note)
+    cleaned = clean(rows, meaning, score_scale, full)
     report = replace(
         blank,
+        rows=rows.rows,
         rows_usable=cleaned.rows,
         roles=dict(guess.roles),
         kind=guess.kind,
         score_scale=cleaned.score_scale,
         classes=cleaned.classes,
     )
-    return _with(report, [*table.issues, *_ignored(table, guess), *cleaned.issues]), cleaned
+    return _with(report, [*table.issues, *ignored, *cleaned.issues]), cleaned
 
 
 def _with(report: DataReport, findings: list[Issue]) -> DataReport:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from workbench.data.inference import INFERENCE_ROLES, count_triplets
 from workbench.data.issues import listed, quoted, short
 from workbench.data.tables import RawTable
 from workbench.data.values import parse_number
@@ -15,6 +16,8 @@ from workbench.recipe.kinds import KINDS
 
 _SAMPLE = 500
 _MOST_CLASSES = 20
+MINIMUM_ROWS = 8
+"""Rows that a data set has at least."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Guess:
     """Roles and kind.
 
     Attributes:
-        roles: Role -> column, in the order of the kind's roles.
+        roles: Role -> column, in the order of the kind's roles; `INFERENCE_ROLES` where triplets are to be made of the rows.
         kind: A key of `KINDS`; None where no kind fits.
         reason: Why no kind fits; empty where one does.
     """
@@ -81,6 +84,9 @@ def guess_roles(table: RawTable) -> Guess:
     if value is not None:
         role, column = value
         first, second = list(pair.values())[:2]
+        inference = dict(zip(INFERENCE_ROLES, (first, second, column), strict=True))
+        if role == "label" and count_triplets(table, inference) >= MINIMUM_ROWS:
+            return _with_kind(table, inference)
         return _with_kind(table, {"sentence1": first, "sentence2": second, role: column})
     first, second = list(pair.values())[:2]
     return _with_kind(table, {"anchor": first, "positive": second})
@@ -117,12 +123,15 @@ def _with_kind(table: RawTable, roles: dict[str, str]) -> Guess:
     if present in ({"anchor", "positive", "negative"}, {"anchor", "positive"}):
         kind = "triplets" if "negative" in present else "pairs"
         return Guess({role: roles[role] for role in KINDS[kind].roles}, kind)
+    if present == set(INFERENCE_ROLES):
+        return Guess({role: roles[role] for role in INFERENCE_ROLES}, "triplets")
     if {"sentence1", "sentence2"} <= present and len(present) == 3 and present & {"score", "label"}:
         given = "score" if "score" in present else "label"
         kind = _value_kind(table, roles[given], given)
         roles = {"sentence1": roles["sentence1"], "sentence2": roles["sentence2"], str(KINDS[kind].label): roles[given]}
         return Guess(roles, kind)
-    combinations = "; ".join(f"{', '.join(kind.roles)} ({name})" for name, kind in KINDS.items())
+    shapes = [*((kind.roles, name) for name, kind in KINDS.items()), (INFERENCE_ROLES, "pairs of inference, made into triplets")]
+    combinations = "; ".join(f"{', '.join(names)} ({meaning})" for names, meaning in shapes)
     raise DataError(f"The roles {', '.join(roles)} make no data set; possible are: {combinations}.", field="columns")
 
 

@@ -223,6 +223,10 @@ FALSE_WORDS = frozenset(
     ]
 )
 
+ENTAILMENT_WORDS = frozenset({"entailment", "entails", "entailed", "entail"})
+CONTRADICTION_WORDS = frozenset({"contradiction", "contradicts", "contradictory", "contradicted", "contradict"})
+"""How the pairs of inference data relate, as SNLI, MultiNLI and their kin write it."""
+
 MISSING_LABELS = frozenset({"", "-", "n/a", "na", "nan", "null", "none", "?"})
 """Cells of a score or label column that say there is none; as a *text* each of them is a text like any other."""
 

@@ -12,7 +12,9 @@ from workbench.ui.draft import Draft, load_draft, update_draft
 from workbench.ui.present import dataset_words, kind_words
 from workbench.ui.uploads import SAMPLE, SAMPLE_TEST_FILE, delete_upload, upload_name, upload_path
 
-SHAPES: Mapping[str, tuple[str, ...]] = {"+".join(kind.roles): kind.roles for kind in KINDS.values()}
+SHAPES: Mapping[str, tuple[str, ...]] = {
+    "+".join(roles): roles for roles in (*(kind.roles for kind in KINDS.values()), ("anchor", "positive", "label"))
+}
 """Distinct sets of roles; kinds that differ only in the values of `label` share one."""
 
 SHAPE_WORDS: Mapping[str, str] = {
@@ -20,6 +22,7 @@ SHAPE_WORDS: Mapping[str, str] = {
     "sentence1+sentence2+label": "Two texts and a label",
     "anchor+positive": "Two texts that belong together",
     "anchor+positive+negative": "A text, a match and a wrong answer",
+    "anchor+positive+label": "Entailment and contradiction, as triplets",
 }
 
 SLOTS = max(len(roles) for roles in SHAPES.values())
