@@ -25,6 +25,7 @@ from workbench.ui.headers import SafetyHeaders
 from workbench.ui.presence import Presence
 from workbench.ui.proxies import ReverseProxy
 from workbench.ui.streams import Streams, streams_script
+from workbench.ui.stubs import without_stub_files
 from workbench.ui.uploads import CACHE_FOLDER, clear_leftovers, prune_uploads
 
 STATIC = Path(__file__).parent / "static"
@@ -45,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
     os.environ["GRADIO_TEMP_DIR"] = str(settings.home / CACHE_FOLDER)
 
     # Gradio makes its HTTP client when it is imported, though nothing here ever asks another host.
-    with hidden_socks_proxies():
+    with hidden_socks_proxies(), without_stub_files():
         import gradio as gr
 
     from workbench.ui.blocks import TAB_SCRIPT, create_blocks
