@@ -71,7 +71,8 @@ def test_the_whole_way(run: Run, data: Path, tiny_bert: Path, home: Path, tmp_pa
         "sentence",
         "method",
     }
-    assert trained["verdict"]["rows"] == 50 and "step" in said
+    assert trained["verdict"]["rows"] == 50 and "step 3: spearman_cosine " in said
+    assert "it/s" not in said and "\r" not in said, "a bar is for a terminal"
     assert (tmp_path / "out" / "modules.json").is_file()
     assert not list((tmp_path / "out").rglob("*.bin"))
 

@@ -472,7 +472,8 @@ def _follow(run_id: str, home: Path) -> Run:
 
     from workbench.runs import follow, get_run, request_stop
 
-    bar = tqdm(total=None, unit="step", file=sys.stderr, dynamic_ncols=True)
+    # In a file each move of the bar would be one more line; evaluations and messages are lines there as well.
+    bar = tqdm(total=None, unit="step", file=sys.stderr, dynamic_ncols=True, disable=not sys.stderr.isatty())
 
     def show(live: Mapping[str, Any]) -> None:
         run = live["run"]
@@ -481,7 +482,7 @@ def _follow(run_id: str, home: Path) -> Run:
         bar.n = run["step"] or 0
         for point in live["points"]:
             if point.get("type") == "evaluation":
-                value = "none" if point.get("value") is None else f"{point['value']:.4f}"
+                value = "not measurable" if point.get("value") is None else f"{point['value']:.4f}"
                 bar.write(
                     f"step {point['step']}: {point.get('primary_metric', 'value')} {value} on the validation part", file=sys.stderr
                 )
