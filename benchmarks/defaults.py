@@ -53,13 +53,13 @@ class Candidate:
         name: As the table shows it.
         loss: As the command line writes it.
         settings: Fields of `TrainingConfig` that differ from what is suggested.
-        rows: Which of the set's training rows it takes; `triplets` where a set offers more than one form.
+        columns: Role -> column, where the rows are to be taken in another way than the workbench guesses.
     """
 
     name: str
     loss: str = "auto"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    rows: str = "rows"
+    columns: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ class Case:
 
     Attributes:
         name: As the table shows it.
-        train: Form -> training rows.
+        train: Training rows.
         held_out: Measures a model on held-out rows of the set.
         elsewhere: Measures it on scored pairs of another origin.
         candidates: What is compared, today's default first.
     """
 
     name: str
-    train: Mapping[str, Rows]
+    train: Rows
     held_out: Evaluator
     elsewhere: Evaluator
     candidates: tuple[Candidate, ...]
@@ -100,11 +100,13 @@ LABELLED = (
     Candidate("softmax", "SoftmaxLoss"),
     *RATES,
 )
+AS_CLASSES = {name: name for name in ("sentence1", "sentence2", "label")}
 CLASSES = (
-    Candidate("as suggested"),
-    Candidate("softmax, rate 3e-5", settings={"learning_rate": 3e-5}),
-    Candidate("as triplets", rows="triplets"),
-    Candidate("as triplets, rate 1e-4", settings={"learning_rate": 1e-4}, rows="triplets"),
+    Candidate("as suggested: made into triplets"),
+    Candidate("the same, rate 1e-4", settings={"learning_rate": 1e-4}),
+    Candidate("classes, softmax", columns=AS_CLASSES),
+    Candidate("classes, softmax, rate 1e-4", columns=AS_CLASSES, settings={"learning_rate": 1e-4}),
+    Candidate("classes, softmax, rate 3e-5", columns=AS_CLASSES, settings={"learning_rate": 3e-5}),
 )
 RANKED = (
     Candidate("as suggested"),
@@ -142,11 +144,11 @@ def sample(rows: Sequence[dict[str, str]], count: int, seed: int = 0) -> Rows:
 def sample_cases(elsewhere: Evaluator | None) -> Iterator[Case]:
     """Yield the sample data. Elsewhere are the scored pairs of the public STS set, or the held-out sample pairs for the triplets."""
     pairs, held_out = read_csv(SAMPLE / "support_pairs.csv"), scored(read_csv(SAMPLE / "support_pairs_heldout.csv"))
-    yield Case("sample, scored", {"rows": pairs}, held_out, elsewhere or general_evaluator(), SCORED)
+    yield Case("sample, scored", pairs, held_out, elsewhere or general_evaluator(), SCORED)
     triplets = read_csv(SAMPLE / "support_triplets.csv")
     cut = len(triplets) * 2 // 3
     measured = evaluator("triplets", triplets[cut:], ("anchor", "positive", "negative"))
-    yield Case("sample, triplets", {"rows": triplets[:cut]}, measured, elsewhere or held_out, TRIPLETS)
+    yield Case("sample, triplets", triplets[:cut], measured, elsewhere or held_out, TRIPLETS)
 
 
 def public_cases(folder: Path, sts: Rows, elsewhere: Evaluator) -> Iterator[Case]:
@@ -155,10 +157,10 @@ def public_cases(folder: Path, sts: Rows, elsewhere: Evaluator) -> Iterator[Case
         {name: row[name] for name in ("sentence1", "sentence2", "score")} for row in read_csv(folder / "stsb/train-no-msr-deft.csv")
     ]
     support = scored(read_csv(SAMPLE / "support_pairs_heldout.csv"))
-    yield Case("STS, 1,000 scored", {"rows": sample(train, 1000)}, scored(sts), support, SCORED)
+    yield Case("STS, 1,000 scored", sample(train, 1000), scored(sts), support, SCORED)
     covid = read_csv(folder / "covid_question_similarity/en.csv")
     measured = evaluator("labelled_pairs", covid[1::3], ("sentence1", "sentence2"), "label")
-    yield Case("COVID, labelled", {"rows": covid[0::3] + covid[2::3]}, measured, elsewhere, LABELLED)
+    yield Case("COVID, labelled", covid[0::3] + covid[2::3], measured, elsewhere, LABELLED)
     yield from intent_cases(folder / "clinc150", elsewhere)
     yield from inference_cases(folder / "snli/dev.csv", elsewhere)
     yield search_case(folder / "scifact_beir", elsewhere)
@@ -186,15 +188,15 @@ def intent_cases(folder: Path, elsewhere: Evaluator) -> Iterator[Case]:
         return rows
 
     measured = evaluator("labelled_pairs", labelled(unseen, 6, 1), ("sentence1", "sentence2"), "label")
-    yield Case("CLINC, labelled", {"rows": labelled(seen, 10, 0)}, measured, elsewhere, LABELLED)
+    yield Case("CLINC, labelled", labelled(seen, 10, 0), measured, elsewhere, LABELLED)
     pairs = [{"anchor": row["anchor"], "positive": row["positive"]} for row in same(seen, 20)]
     # One pair an intent: every other text of the pool belongs to another one.
     measured = evaluator("pairs", same(unseen, 1), ("anchor", "positive"))
-    yield Case("CLINC, pairs", {"rows": pairs}, measured, elsewhere, RANKED)
+    yield Case("CLINC, pairs", pairs, measured, elsewhere, RANKED)
 
 
 def inference_cases(path: Path, elsewhere: Evaluator) -> Iterator[Case]:
-    """Yield class pairs of inference, also as triplets of the same rows, and triplets alone."""
+    """Yield class pairs of inference, and triplets of the same rows."""
     by_premise: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     rows = read_csv(path)
     for row in rows:
@@ -219,10 +221,9 @@ def inference_cases(path: Path, elsewhere: Evaluator) -> Iterator[Case]:
         for text in by_premise[premise][name]
     ]
     measured = evaluator("labelled_pairs", told, ("sentence1", "sentence2"), "label")
-    forms = {"rows": classes, "triplets": triplets([premise for premise in premises if premise in learned])}
-    yield Case("SNLI, classes", forms, measured, elsewhere, CLASSES)
+    yield Case("SNLI, classes", classes, measured, elsewhere, CLASSES)
     measured = evaluator("triplets", triplets(held_out), ("anchor", "positive", "negative"))
-    yield Case("SNLI, triplets", {"rows": forms["triplets"]}, measured, elsewhere, TRIPLETS)
+    yield Case("SNLI, triplets", triplets([premise for premise in premises if premise in learned]), measured, elsewhere, TRIPLETS)
 
 
 def search_case(folder: Path, elsewhere: Evaluator) -> Case:
@@ -239,7 +240,7 @@ def search_case(folder: Path, elsewhere: Evaluator) -> Case:
     # A document is learned from or tested on, never both.
     seen = [pair for pair in pairs if hash_of(pair["positive"]) % 3]
     unseen = [pair for pair in pairs if hash_of(pair["positive"]) % 3 == 0]
-    return Case("SciFact, pairs", {"rows": seen}, evaluator("pairs", unseen, ("anchor", "positive")), elsewhere, RANKED)
+    return Case("SciFact, pairs", seen, evaluator("pairs", unseen, ("anchor", "positive")), elsewhere, RANKED)
 
 
 def hash_of(text: str) -> int:
@@ -259,7 +260,7 @@ def measure(case: Case, model: SentenceTransformer, unrelated: tuple[list[str], 
 
 def train(case: Case, candidate: Candidate, seed: int, home: Path) -> SentenceTransformer:
     """Train in this process, as a run does, and return the model that was kept."""
-    rows = case.train[candidate.rows]
+    rows = case.train
     with tempfile.TemporaryDirectory(dir=home) as folder:
         data = Path(folder) / "rows.csv"
         with data.open("w", encoding="utf-8", newline="") as stream:
@@ -268,7 +269,9 @@ def train(case: Case, candidate: Candidate, seed: int, home: Path) -> SentenceTr
             writer.writerows(rows)
         # Held out by the benchmark itself, on rows that do not depend on the seed.
         training = TrainingConfig(seed=seed, test_fraction=0.0, device="cpu")
-        recipe = Recipe(DEFAULT_BASE, str(data), loss=parse_loss(candidate.loss), training=training)
+        recipe = Recipe(
+            DEFAULT_BASE, str(data), columns=dict(candidate.columns or {}), loss=parse_loss(candidate.loss), training=training
+        )
         training = dataclasses.replace(training, **{**suggest(recipe, home).values(), **candidate.settings})
         settled, _ = settle(recipe.replace(training=training), home)
         output = Path(folder) / "run"
