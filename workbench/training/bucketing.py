@@ -85,7 +85,7 @@ def fill_up(batch: Batch, limit: int, filler: int, device: torch.device, grain: 
     if ids.lengths.min() < 1:
         return None
     longest = min(limit, max(_SHORTEST, _power_of_two(int(ids.lengths.max()))))
-    grain = max(grain, _power_of_two(tokens) // 16)
+    grain = max(grain, (1 << tokens.bit_length() - 1) // 16)
     # Every place for a sentence is taken, by at least one token; with as many more places as it takes to hold the rest of a grain.
     spare = -(-(grain - 1) // (longest - 1))
     sentences = batch.rows * len(batch.columns) + spare

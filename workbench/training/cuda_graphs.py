@@ -224,7 +224,8 @@ class GraphedSteps:
             self._gradients = [None if gradient is None else torch.empty_like(gradient) for gradient in gradients]
         # All buckets share one set of gradients, for each to keep its own would take a second network's memory for every one.
         torch._foreach_copy_(
-            [target for target in self._gradients if target is not None], [gradient for gradient in gradients if gradient is not None]
+            [target for target in self._gradients if target is not None],
+            [gradient for gradient in gradients if gradient is not None],
         )
         self._loss.copy_(value.detach())
 
