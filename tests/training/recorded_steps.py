@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -32,6 +33,11 @@ class Tape(TorchDispatchMode):
         self._done.append((func, args, kwargs or {}, tree_leaves(result)))
         return result
 
+    @property
+    def shapes(self) -> set[tuple[int, ...]]:
+        """Of everything that was made."""
+        return {tuple(made.shape) for *_, results in self._done for made in results if isinstance(made, Tensor)}
+
     @torch.no_grad()
     def replay(self) -> None:
         """Do it all again."""
@@ -47,19 +53,23 @@ class Recorder:
     Attributes:
         recorded: How many steps were recorded.
         replayed: How often one was replayed.
+        shapes: Of all tensors made in recorded steps.
     """
 
     def __init__(self, at_replay: Callable[[], None] = lambda: None) -> None:
         self.recorded = self.replayed = 0
+        self.shapes: set[tuple[int, ...]] = set()
         self._at_replay = at_replay
 
     def __call__(self, step: Callable[[], None]) -> Callable[[], None]:
         """Return the replay of a step."""
         step()
         tape = Tape()
-        with tape:
+        with pytest.MonkeyPatch.context() as patch, tape:
+            patch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)  # transformers asks
             step()
         self.recorded += 1
+        self.shapes |= tape.shapes
 
         def replay() -> None:
             self.replayed += 1

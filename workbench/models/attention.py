@@ -56,7 +56,16 @@ def packed_attention(
     return attend(*columns, packed, scale, dropout, sliding_window).unsqueeze(0), None
 
 
+def _mask(attention_mask: Tensor | None = None, **kwargs: Any) -> Tensor | None:
+    """Return the mask of `sdpa` for padded batches. Packed ones come without a mask, and without a mask they go.
+
+    transformers would leave it out by itself, but not while a CUDA graph is recorded: there it makes one of tokens by tokens.
+    """
+    masked: Tensor | None = None if attention_mask is None else sdpa_mask(attention_mask=attention_mask, **kwargs)
+    return masked
+
+
 def register() -> None:
     """Make the name known to transformers; padded batches get the same mask as with `sdpa`."""
     AttentionInterface.register(PACKED_ATTENTION, packed_attention)
-    AttentionMaskInterface.register(PACKED_ATTENTION, sdpa_mask)
+    AttentionMaskInterface.register(PACKED_ATTENTION, _mask)
