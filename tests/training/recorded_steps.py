@@ -56,13 +56,14 @@ class Recorder:
         shapes: Of all tensors made in recorded steps.
     """
 
-    def __init__(self, at_replay: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, at_replay: Callable[[], None] = lambda: None, at_record: Callable[[], None] = lambda: None) -> None:
         self.recorded = self.replayed = 0
         self.shapes: set[tuple[int, ...]] = set()
-        self._at_replay = at_replay
+        self._at_replay, self._at_record = at_replay, at_record
 
     def __call__(self, step: Callable[[], None]) -> Callable[[], None]:
         """Return the replay of a step."""
+        self._at_record()
         step()
         tape = Tape()
         with pytest.MonkeyPatch.context() as patch, tape:

@@ -173,9 +173,9 @@ class GraphedSteps:
             self._scale.copy_(scale)
         compute = partial(self._compute, network, kept.buffers)
         kept.seen += 1
+        self._replayed = kept.replay is not None  # the recording itself is nothing to be timed
         if kept.replay is None and kept.seen >= _WORTH_RECORDING:
             kept.replay = self._recorded(compute)
-        self._replayed = kept.replay is not None
         (kept.replay or compute)()
         for weight, gradient in zip(self._weights, self._gradients or (), strict=True):
             weight.grad = gradient
