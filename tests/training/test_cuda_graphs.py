@@ -257,9 +257,12 @@ def test_a_step_that_cannot_be_recorded_runs_as_it_is(plain_bert: Path, sentence
 
     network.forward = looking  # type: ignore[method-assign]
     recorder = Recorder()
-    graphs = make_graphs(network, recorder, grain=512, tell=told, trial=Trial())
+    asked: list[float] = []
+    graphs = make_graphs(network, recorder, grain=512, tell=told, trial=Trial(lambda: asked.append(0.0) or 0.0))  # type: ignore[func-returns-value]
     assert trained(network, make_batches(network, "CoSENTLoss", sentences), graphs) == pytest.approx(wanted, abs=1e-4)
     assert recorder.recorded == 0 and not graphs.wanted
+    graphs.timed(make_batches(network, "CoSENTLoss", sentences, 1)[0], lambda: torch.zeros(()))
+    assert asked == [], "nothing is left to be timed, and no step is waited for any more"
     assert len(told) == 1 and told[0].startswith(
         "CUDA graphs are left out from here on: a step could not be recorded (operation not permitted"
     )
@@ -295,13 +298,11 @@ def test_auto_times_steps_both_ways_and_says_what_it_chose(
     assert told == [
         f"CUDA graphs are {verb}: forward and backward of a step take {graphed:.1f} ms with them and {plain:.1f} ms without."
     ]
-    assert (
-        len(ways) == 40
-        and ways[:13] == ["plain"] * 13
-        and ways.count("bucket") == 2 + (last == "plain")
-        and ways[-3:] == [last] * 3
-    )
+    assert len(ways) == 40 and ways[:13] == ["plain"] * 13 and ways[-3:] == [last] * 3
+    # One batch may be made already when the matter is settled.
+    assert ways.count("bucket") in {2, 2 + (last == "plain")}
     assert ways[13:].index("graph") <= 4 and ways.count("graph") >= 9 and (last == "graph") == (ways.count("graph") > 12)
+    assert trainer._graphs.wanted == (last == "graph")
 
 
 def test_auto_gives_up_where_no_size_comes_again() -> None:
