@@ -73,12 +73,20 @@ def test_the_table_is_short_and_failures_come_last() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_rehearsal_fills_its_sections(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--output", str(tmp_path), "--device", "cpu", "--tiny", "--only", "probe", "ceilings", "profile", "memory"]) == 0
+    assert (
+        main(["--output", str(tmp_path), "--device", "cpu", "--tiny", "--only", "probe", "ceilings", "profile", "memory", "graphs"])
+        == 0
+    )
     sections = json.loads((tmp_path / "gpu_check.json").read_text())["sections"]
-    assert list(sections) == ["probe", "ceilings", "memory", "profile"] and all(found["complete"] for found in sections.values())
+    assert list(sections) == ["probe", "ceilings", "memory", "profile", "graphs"] and all(
+        found["complete"] for found in sections.values()
+    )
     assert sections["ceilings"]["bf16_flops_per_second"] > 0 and len(sections["probe"]["trials"]) == 12
     (profiled,) = (found for found in sections["profile"].values() if isinstance(found, dict))
     assert profiled["operations_per_step"] > 100 and len(profiled["longest_operations_ms"]) == 20
+    (graphed,) = (found for found in sections["graphs"].values() if isinstance(found, dict))
+    assert graphed["on"]["padding_fraction"] > graphed["off"]["padding_fraction"] == 0 and graphed["times_as_fast"] > 0
+    assert any("ms a step with graphs" in line for line in lines_of(tmp_path))
     (marks,) = (sections["memory"]["marks"],)
     assert len(marks) == 4 and all(mark["allocated"] > 0 for mark in marks.values())
     assert (tmp_path / "gpu_check.txt").read_text().splitlines() == capsys.readouterr().out.splitlines()[-len(lines_of(tmp_path)) :]

@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
+from transformers import AttentionMaskInterface
+from transformers.masking_utils import bidirectional_mask_function
 
 from workbench.models import attention, attention_gpu
 from workbench.models.attention import packed_attention
@@ -314,3 +316,14 @@ def test_cudnn_is_kept_out_of_padded_attention():
         assert not torch.backends.cuda.cudnn_sdp_enabled()
     finally:
         torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+def test_packed_batches_never_get_a_mask() -> None:
+    """transformers makes one of tokens by tokens where it takes itself to be traced, as while a CUDA graph is recorded."""
+    attention.register()
+    make = AttentionMaskInterface()[attention.PACKED_ATTENTION]
+    sizes = {"batch_size": 2, "q_length": 3, "kv_length": 3, "q_offset": 0, "kv_offset": 0, "device": torch.device("cpu")}
+    options = {"mask_function": bidirectional_mask_function, "allow_is_bidirectional_skip": False}
+    assert make(attention_mask=None, **sizes, **options) is None
+    mask = make(attention_mask=torch.tensor([[True, True, True], [True, False, False]]), **sizes, **options)
+    assert mask.shape == (2, 1, 3, 3) and mask[1, 0].sum(dim=1).tolist() == [1, 1, 1]

@@ -384,6 +384,7 @@ CHANGES = {
     "max_grad_norm": 0.01,
     "micro_batch_size": 2,
     "precision": "fp32" if choose_precision("auto", torch.device("cpu"), 32).name == "bf16" else "bf16",
+    "cuda_graphs": "on",
     "seed": 1,
 }
 

@@ -11,7 +11,7 @@ from transformers.masking_utils import sdpa_mask
 
 from workbench.models.attention_cpu import attend_by_length
 from workbench.models.attention_gpu import attend_in_one
-from workbench.models.layout import PackedLayout
+from workbench.models.layout import PackedLayout, StaticLayout
 
 PACKED_ATTENTION = "workbench_packed"
 
@@ -51,11 +51,21 @@ def packed_attention(
         return output, None
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     columns = query.squeeze(0), key.squeeze(0), value.squeeze(0)
-    attend = attend_by_length if query.device.type == "cpu" else attend_in_one
+    by_length = query.device.type == "cpu" and not isinstance(packed, StaticLayout)
+    attend = attend_by_length if by_length else attend_in_one
     return attend(*columns, packed, scale, dropout, sliding_window).unsqueeze(0), None
+
+
+def _mask(attention_mask: Tensor | None = None, **kwargs: Any) -> Tensor | None:
+    """Return the mask of `sdpa` for padded batches. Packed ones come without a mask, and without a mask they go.
+
+    transformers would leave it out by itself, but not while a CUDA graph is recorded: there it makes one of tokens by tokens.
+    """
+    masked: Tensor | None = None if attention_mask is None else sdpa_mask(attention_mask=attention_mask, **kwargs)
+    return masked
 
 
 def register() -> None:
     """Make the name known to transformers; padded batches get the same mask as with `sdpa`."""
     AttentionInterface.register(PACKED_ATTENTION, packed_attention)
-    AttentionMaskInterface.register(PACKED_ATTENTION, sdpa_mask)
+    AttentionMaskInterface.register(PACKED_ATTENTION, _mask)

@@ -129,18 +129,14 @@ class PackedLayout(Layout):
     def __init__(self, lengths: Sequence[int] | NDArray[np.int64], device: torch.device | str = "cpu") -> None:
         length = np.asarray(lengths, dtype=np.int64)
         self.lengths: list[int] = length.tolist()
-        self.longest = max(self.lengths, default=0)
-        self.device = torch.device(device)
-        self.rows = len(length)
-        # Made in the host's memory, where it costs least, and copied at once: a GPU would need a kernel for every line, and would
-        # have to be waited for to learn how many tokens there are.
-        end = np.cumsum(length)
-        start = end - length
-        row = np.repeat(np.arange(self.rows), length)
-        position = np.arange(len(row)) - start[row]
-        numbers = put_on(self.device, torch.from_numpy(np.concatenate((length, start, row, position))))
-        self._length, self._start, self.row_of_token, self._positions = numbers.split((self.rows, self.rows, len(row), len(row)))
-        self.keep = torch.ones(len(row), dtype=torch.bool, device=self.device)
+        self._set(put_on(torch.device(device), torch.from_numpy(packed_numbers(length))), len(length), max(self.lengths, default=0))
+
+    def _set(self, numbers: Tensor, rows: int, longest: int) -> None:
+        """Take over what `packed_numbers` has made."""
+        tokens = len(numbers) // 2 - rows
+        self.rows, self.longest, self.device = rows, longest, numbers.device
+        self._length, self._start, self.row_of_token, self._positions = numbers.split((rows, rows, tokens, tokens))
+        self.keep = torch.ones(tokens, dtype=torch.bool, device=self.device)
 
     @functools.cached_property
     def boundaries(self) -> Tensor:
@@ -196,6 +192,37 @@ class PackedLayout(Layout):
         return torch.where(self.counts().unsqueeze(-1) > 0, picked, torch.zeros_like(picked))
 
 
+class StaticLayout(PackedLayout):
+    """A packed layout of which the host knows the sizes only: its numbers lie where the next batch's will lie after them.
+
+    It is made anew for every pass, for what a layout has derived from its numbers it keeps. What needs each row's length on the host
+    cannot take it, since there are no `lengths`.
+
+    Args:
+        numbers: As `packed_numbers` makes them, int64 (2 x rows + 2 x tokens,), where the token vectors are.
+        rows: Number of rows.
+        longest: What no row is longer than.
+    """
+
+    def __init__(self, numbers: Tensor, rows: int, longest: int) -> None:
+        self._set(numbers, rows, longest)
+
+
+def packed_numbers(length: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what a packed layout consists of: length and start of each row, row and position of each token, int64.
+
+    In the host's memory, where that costs least, to be copied at once: a GPU would need a kernel for every line, and would have to
+    be waited for to learn how many tokens there are.
+
+    Args:
+        length: Number of tokens of each row, (rows,), none of them 0.
+    """
+    start = np.cumsum(length) - length
+    row = np.repeat(np.arange(len(length)), length)
+    position = np.arange(len(row)) - start[row]
+    return np.concatenate((length, start, row, position))
+
+
 def band(length: int, window: int, device: torch.device) -> Tensor:
     """Return which tokens of a row see each other, those less than `window` apart, bool (length, length)."""
     place = torch.arange(length, device=device)
@@ -204,6 +231,9 @@ def band(length: int, window: int, device: torch.device) -> Tensor:
 
 def put_on(device: torch.device, tensor: Tensor) -> Tensor:
     """Return a tensor of the host's memory on a device. A copy to a CUDA GPU joins its queue, and nobody waits for it."""
-    if device.type != "cuda":
-        return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
+    return pin_for(device, tensor).to(device, non_blocking=device.type == "cuda")
+
+
+def pin_for(device: torch.device, tensor: Tensor) -> Tensor:
+    """Return a tensor of the host's memory where a CUDA GPU can fetch it by itself; for other devices as it is."""
+    return tensor.pin_memory() if device.type == "cuda" else tensor

@@ -30,7 +30,10 @@ class Padding:
 
     def count(self, layout: Layout, tokens: int) -> None:
         """Add one forward pass over some tokens; what is on a GPU is not looked at, which would wait for it."""
-        positions = layout.mask.numel() if isinstance(layout, PaddedLayout) else tokens
+        self.add(layout.mask.numel() if isinstance(layout, PaddedLayout) else tokens, tokens)
+
+    def add(self, positions: int, tokens: int) -> None:
+        """Add some positions, of which so many were tokens."""
         self.positions += positions
         self.padded += positions - tokens
 

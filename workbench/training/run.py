@@ -34,6 +34,7 @@ from workbench.recipe.training import LEAST_VALIDATION_ROWS
 from workbench.training import memory
 from workbench.training.batch import Collate
 from workbench.training.cross_validation import CrossValidation
+from workbench.training.cuda_graphs import graph_steps
 from workbench.training.distributed import ALONE, Peers, meet
 from workbench.training.embedding import Padding
 from workbench.training.insight import Insight
@@ -240,6 +241,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         batches,
         collate,
         precision,
+        graphs=graph_steps(config, model, network, device, peers, total, listener.on_message),
         args=_arguments(config, device, precision, total, learning_rate, model.encoder.family, output_dir),
         callbacks=[progress],
     )
@@ -363,7 +365,10 @@ def _train_fold(
     network = TrainedNetwork(model, loss, ALONE, config.micro_batch_size, words)
     pulse = _Pulse(listener.on_pulse, listener.stop_requested)
     arguments = _arguments(config, device, precision, total, learning_rate, model.encoder.family, output_dir)
-    trainer = SentenceTrainer(network, batches, Collate(tokens, labels), precision, args=arguments, callbacks=[pulse])
+    graphs = graph_steps(config, model, network, device, ALONE, total, lambda text: None)  # the run has said it
+    trainer = SentenceTrainer(
+        network, batches, Collate(tokens, labels), precision, graphs=graphs, args=arguments, callbacks=[pulse]
+    )
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
     _train(trainer, ALONE, config)

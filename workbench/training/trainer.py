@@ -17,6 +17,8 @@ from workbench.losses import Loss
 from workbench.models import SentenceTransformer
 from workbench.models.numerics import tf32
 from workbench.training.batch import Batch, Collate
+from workbench.training.bucketing import BucketedBatch
+from workbench.training.cuda_graphs import GraphedSteps
 from workbench.training.distributed import Peers
 from workbench.training.embedding import Padding, embed, prepare
 from workbench.training.occurring import OccurringWords
@@ -89,6 +91,7 @@ class SentenceTrainer(Trainer):
             has nothing to gain.
         rehearse: Whether the batch that needs most memory goes forward and backward once before the first step, so that too little of
             it shows at once and not in the middle; None for on a GPU only, where it is scarce. The steps are the same either way.
+        graphs: Runs steps as CUDA graphs; None for none.
         **kwargs: Trainer's own arguments.
     """
 
@@ -100,6 +103,7 @@ class SentenceTrainer(Trainer):
         precision: Precision,
         ahead: bool | None = None,
         rehearse: bool | None = None,
+        graphs: GraphedSteps | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(model=network, train_dataset=range(collate.rows), **kwargs)
@@ -109,6 +113,7 @@ class SentenceTrainer(Trainer):
         self._precision = precision
         self._ahead = self.args.device.type != "cpu" if ahead is None else ahead
         self._rehearses = self.args.device.type == "cuda" if rehearse is None else rehearse
+        self._graphs = graphs
         self._thread: ThreadPoolExecutor | None = None
         self.rows_seen = 0
 
@@ -117,6 +122,8 @@ class SentenceTrainer(Trainer):
         with ExitStack() as until_the_end:
             if self._network.words is not None:
                 until_the_end.enter_context(self._network.words.trained())
+            if self._graphs is not None:
+                until_the_end.callback(self._graphs.release)
             if self._ahead:
                 self._thread = until_the_end.enter_context(ThreadPoolExecutor(1, "next-batch"))
                 until_the_end.callback(setattr, self, "_thread", None)
@@ -132,12 +139,14 @@ class SentenceTrainer(Trainer):
         # Every process takes every batch whole; which sentences are its own is decided when they are embedded.
         return prepare_data_loader(loader, num_processes=1, process_index=0)
 
-    def _make(self, rows: Sequence[int]) -> Batch | Future[Batch]:
+    def _make(self, rows: Sequence[int]) -> Batch | BucketedBatch | Future[Batch | BucketedBatch]:
         """Return a batch, or the promise of one: accelerate's loader asks for the next batch before it hands out one."""
         return self._make_now(rows) if self._thread is None else self._thread.submit(self._make_now, rows)
 
-    def _make_now(self, rows: Sequence[int]) -> Batch:
-        return self._network.prepare(self._collate(rows).to(self.args.device))
+    def _make_now(self, rows: Sequence[int]) -> Batch | BucketedBatch:
+        batch = self._collate(rows)
+        filled_up = self._graphs.fill_up(batch) if self._graphs is not None and self._graphs.wanted else None
+        return self._network.prepare(batch.to(self.args.device)) if filled_up is None else filled_up
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> None:
         """Leave the scaling of the loss to the loss."""
@@ -147,7 +156,7 @@ class SentenceTrainer(Trainer):
         return 0
 
     def training_step(  # type: ignore[override]
-        self, model: nn.Module, inputs: Batch | Future[Batch], num_items_in_batch: Any = None
+        self, model: nn.Module, inputs: Batch | BucketedBatch | Future[Batch | BucketedBatch], num_items_in_batch: Any = None
     ) -> Tensor:
         """Run forward and backward of one batch and return the loss."""
         model.train()
@@ -156,10 +165,18 @@ class SentenceTrainer(Trainer):
             self._rehearses = False
             self._rehearse(model)
         self.rows_seen += batch.rows
-        return self._forward_and_backward(model, batch)
+        if self._graphs is None:
+            return self._forward_and_backward(model, batch)
+        return self._graphs.timed(batch, lambda: self._forward_and_backward(model, batch))
 
-    def _forward_and_backward(self, model: nn.Module, batch: Batch) -> Tensor:
+    def _forward_and_backward(self, model: nn.Module, batch: Batch | BucketedBatch) -> Tensor:
         with tf32(self._precision.tf32):
+            if isinstance(batch, BucketedBatch):
+                assert self._graphs is not None, "who fills a batch up runs it"
+                self._network.padding.add(batch.bucket.tokens, batch.tokens)
+                scaler = self.accelerator.scaler  # of fp16
+                scale = None if scaler is None else scaler.scale(torch.ones((), device=self.args.device))
+                return self._graphs.step(model, batch, scale)
             value: Tensor = model(batch)
             self.accelerator.backward(value)
         return value.detach()

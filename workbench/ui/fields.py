@@ -24,6 +24,7 @@ LABELS: Mapping[str, str] = {
     "max_grad_norm": "Gradient norm limit",
     "micro_batch_size": "Micro-batch size",
     "precision": "Precision",
+    "cuda_graphs": "CUDA graphs",
     "cross_validation": "Cross-validation of small sets",
     "seed": "Seed",
     "validation_fraction": "Validation share",
