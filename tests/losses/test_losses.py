@@ -47,9 +47,12 @@ def oracle_value(name: str, columns: list[torch.Tensor], labels: torch.Tensor | 
         loss = cls(GivenVectors(), WIDTH, 2).double()
         loss.classifier.load_state_dict({key.removeprefix("classifier."): value for key, value in weights.items()})
         return loss([{"sentence_embedding": column} for column in columns], labels)
+    if name == "MegaBatchMarginLoss":
+        return cls(GivenVectors(), use_mini_batched_version=False)([{"sentence_embedding": column} for column in columns], labels)
     return cls(GivenVectors()).compute_loss_from_embeddings(columns, labels)
 
 
+@pytest.mark.filterwarnings("ignore:The MultipleNegativesSymmetricRankingLoss is deprecated")
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("seed", range(3))
 def test_value_and_gradient_equal_sentence_transformers(name: str, seed: int) -> None:
@@ -96,7 +99,7 @@ def test_entry_and_constructor_agree(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, entry in LOSSES.items() if entry.parameters])
 def test_every_parameter_does_something(name: str) -> None:
     columns, labels = make_batch(name)
-    if name in {"TripletLoss", "ContrastiveLoss"}:  # inside the margin, or it would not show
+    if name in {"TripletLoss", "ContrastiveLoss", "OnlineContrastiveLoss"}:  # inside the margin, or it would not show
         columns = [column / 10 + columns[0].detach() for column in columns]
     usual = build_loss(LossSpec(name), WIDTH, 2)(columns, labels)
     for parameter in LOSSES[name].parameters:
@@ -130,3 +133,19 @@ def test_text_of_a_loss() -> None:
         parse_loss("CosineLoss")
     with pytest.raises(ConfigError, match="has no parameter `margin`"):
         parse_loss("CoSENTLoss:margin=1")
+
+
+@pytest.mark.parametrize("only", [0, 1])
+def test_a_batch_of_matches_or_non_matches_alone_is_selected_by_its_mean(only: int) -> None:
+    columns, _ = make_batch("OnlineContrastiveLoss")
+    columns = [column / 10 + columns[0].detach() for column in columns]
+    labels = torch.full((ROWS,), only)
+    value = build_loss(LossSpec("OnlineContrastiveLoss"), WIDTH, 2)(columns, labels)
+    assert value.item() == pytest.approx(oracle_value("OnlineContrastiveLoss", columns, labels, {}).item(), abs=1e-9)
+    assert value.item() > 0
+
+
+def test_an_odd_width_has_no_halves() -> None:
+    columns, labels = make_batch("AnglELoss")
+    with pytest.raises(ConfigError, match="halves the sentence vector, whose width 23 is odd"):
+        build_loss(LossSpec("AnglELoss"), WIDTH - 1, 2)([column[:, 1:] for column in columns], labels)

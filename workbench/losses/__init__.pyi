@@ -1,8 +1,12 @@
+from .angle import AnglELoss as AnglELoss
 from .contrastive import ContrastiveLoss as ContrastiveLoss
 from .cosent import CoSENTLoss as CoSENTLoss
 from .cosine_similarity import CosineSimilarityLoss as CosineSimilarityLoss
 from .loss import Loss as Loss
 from .loss import build_loss as build_loss
+from .mega_batch_margin import MegaBatchMarginLoss as MegaBatchMarginLoss
 from .multiple_negatives_ranking import MultipleNegativesRankingLoss as MultipleNegativesRankingLoss
+from .multiple_negatives_symmetric_ranking import MultipleNegativesSymmetricRankingLoss as MultipleNegativesSymmetricRankingLoss
+from .online_contrastive import OnlineContrastiveLoss as OnlineContrastiveLoss
 from .softmax import SoftmaxLoss as SoftmaxLoss
 from .triplet import TripletLoss as TripletLoss

@@ -12,7 +12,7 @@ from workbench.losses.blocks import in_row_blocks
 from workbench.losses.loss import Loss, require_labels
 
 # Its exponential is 0, and so is its gradient; with -inf a block of nothing else would have none.
-_NOTHING = -1e12
+MASKED = -1e12
 
 
 class CoSENTLoss(Loss):
@@ -26,16 +26,20 @@ class CoSENTLoss(Loss):
         super().__init__()
         self.scale = scale
 
+    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the similarity of each pair, (rows,)."""
+        return functional.cosine_similarity(first, second)
+
     def forward(self, embeddings: Sequence[Tensor], labels: Tensor | None = None) -> Tensor:
         """Take two columns (rows, width) and scores (rows,); only their order counts."""
         first, second = embeddings
-        scores = functional.cosine_similarity(first, second) * self.scale
+        scores = self.similarity(first, second) * self.scale
         wanted = require_labels(labels, self)
 
         def gathered(some: Tensor, their_wanted: Tensor) -> Tensor:
             difference = some.unsqueeze(1) - scores.unsqueeze(0)  # (i, j): s_i - s_j
-            out_of_question = their_wanted.unsqueeze(1) >= wanted.unsqueeze(0)
-            return torch.logsumexp(difference.masked_fill(out_of_question, _NOTHING).flatten(), dim=0)
+            not_ordered = their_wanted.unsqueeze(1) >= wanted.unsqueeze(0)
+            return torch.logsumexp(difference.masked_fill(not_ordered, MASKED).flatten(), dim=0)
 
         terms = in_row_blocks(gathered, (scores, wanted), len(scores))
         return torch.logsumexp(torch.cat([terms, terms.new_zeros(1)]), dim=0)

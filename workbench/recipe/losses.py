@@ -24,6 +24,7 @@ class LossEntry:
         parameters: What a user may set.
         in_batch_negatives: Whether other rows of the batch serve as wrong answers, so that a text must not occur twice.
         needs_classes: Whether the constructor takes `embedding_dimension` and `num_labels`.
+        cached: The class of sentence-transformers that embeds a part of the batch at a time; empty where it has none.
         joins: What is made of the sentence vectors u, v (and w), step by step, as a drawing of the objective writes it.
         formula: What the loss is, in words.
     """
@@ -36,6 +37,7 @@ class LossEntry:
     parameters: tuple[Parameter, ...] = ()
     in_batch_negatives: bool = False
     needs_classes: bool = False
+    cached: str = ""
     joins: tuple[str, ...] = ()
     formula: str = ""
 
@@ -56,6 +58,16 @@ LOSSES: Mapping[str, LossEntry] = {
             (_SCALE,),
             joins=("cosine(u, v)",),
             formula="Of any two rows the one with the higher score should have the higher cosine: log(1 + Σ exp(scale × (lower − higher))).",
+        ),
+        LossEntry(
+            "AnglELoss",
+            "workbench.losses.angle:AnglELoss",
+            ("scored_pairs", "labelled_pairs"),
+            "Orders pairs as CoSENT does, by an angle whose gradient does not fade where texts are nearly the same.",
+            "Li and Li, AnglE-optimized Text Embeddings (2023)",
+            (_SCALE,),
+            joins=("angle(u, v) of complex halves",),
+            formula="As CoSENT, with |Σ real + Σ imaginary parts of u / v| in place of the cosine; halves of a vector are the two parts.",
         ),
         LossEntry(
             "CosineSimilarityLoss",
@@ -87,6 +99,26 @@ LOSSES: Mapping[str, LossEntry] = {
             formula="Label 1 costs d², label 0 costs max(0, margin − d)²; half of their mean.",
         ),
         LossEntry(
+            "OnlineContrastiveLoss",
+            "workbench.losses.online_contrastive:OnlineContrastiveLoss",
+            ("labelled_pairs",),
+            "The contrastive loss of the hard pairs of a batch only: matches that are far, non-matches that are near.",
+            "Hadsell, Chopra and LeCun (2006), with the selection of sentence-transformers",
+            (
+                Parameter(
+                    "margin",
+                    "float",
+                    0.5,
+                    "Cosine distance beyond which a non-match is far enough.",
+                    0.0,
+                    2.0,
+                    habitual="0.3 to 0.8",
+                ),
+            ),
+            joins=("d = 1 − cosine(u, v)", "pairs that the batch has mixed up"),
+            formula="Over hard pairs: label 1 costs d², label 0 costs max(0, margin − d)²; their sum.",
+        ),
+        LossEntry(
             "MultipleNegativesRankingLoss",
             "workbench.losses.multiple_negatives_ranking:MultipleNegativesRankingLoss",
             ("pairs", "triplets"),
@@ -94,8 +126,52 @@ LOSSES: Mapping[str, LossEntry] = {
             "Henderson et al., Efficient Natural Language Response Suggestion (2017)",
             (_SCALE,),
             in_batch_negatives=True,
+            cached="CachedMultipleNegativesRankingLoss",
             joins=("cosine of every u with every candidate",),
             formula="In each row of the matrix a softmax over scale × cosine must pick the diagonal, the row's own partner.",
+        ),
+        LossEntry(
+            "MultipleNegativesSymmetricRankingLoss",
+            "workbench.losses.multiple_negatives_symmetric_ranking:MultipleNegativesSymmetricRankingLoss",
+            ("pairs",),
+            "Finds the right partner in both directions; for pairs of which either text may be the question.",
+            "Henderson et al. (2017), both ways",
+            (_SCALE,),
+            in_batch_negatives=True,
+            cached="CachedMultipleNegativesSymmetricRankingLoss",
+            joins=("cosine of every u with every v",),
+            formula="Mean of two softmax losses: in each row of the matrix, and in each column, scale × cosine must pick the diagonal.",
+        ),
+        LossEntry(
+            "MegaBatchMarginLoss",
+            "workbench.losses.mega_batch_margin:MegaBatchMarginLoss",
+            ("pairs",),
+            "Compares each text with its partner and the hardest wrong one of the batch; wants large batches.",
+            "Wieting and Gimpel, ParaNMT (2018)",
+            (
+                Parameter(
+                    "positive_margin",
+                    "float",
+                    0.8,
+                    "Cosine from which a text's own partner is near enough.",
+                    -1.0,
+                    1.0,
+                    habitual="0.6 to 0.9",
+                ),
+                Parameter(
+                    "negative_margin",
+                    "float",
+                    0.3,
+                    "Cosine up to which the hardest wrong partner is far enough.",
+                    -1.0,
+                    1.0,
+                    habitual="0.1 to 0.4",
+                ),
+            ),
+            in_batch_negatives=True,
+            cached="MegaBatchMarginLoss",
+            joins=("cosine of every u with every v", "the largest of the wrong ones"),
+            formula="Mean of max(0, positive margin − right) + max(0, hardest wrong − negative margin).",
         ),
         LossEntry(
             "TripletLoss",

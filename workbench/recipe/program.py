@@ -168,8 +168,8 @@ def _layer(layer: LayerSpec) -> list[str]:
 def _loss(loss: LossSpec, num_labels: int, micro_batch_size: int | None) -> str:
     arguments = [f"{name}={value!r}" for name, value in loss.params.items()]
     name = loss.name
-    if micro_batch_size and name == "MultipleNegativesRankingLoss":
-        name = "CachedMultipleNegativesRankingLoss"
+    if micro_batch_size and loss.entry.cached:
+        name = loss.entry.cached
         arguments.append(f"mini_batch_size={micro_batch_size}")
     if loss.entry.needs_classes:
         arguments += ["embedding_dimension=model.get_sentence_embedding_dimension()", f"num_labels={num_labels}"]
@@ -198,7 +198,7 @@ def _notes(recipe: Recipe, table: DatasetKind, loss: LossSpec) -> list[str]:
         notes.append(
             "sentence-transformers has no evaluator for classes of pairs; the workbench measures a linear probe on u, v and |u-v|."
         )
-    if recipe.training.micro_batch_size and not loss.entry.in_batch_negatives:
+    if recipe.training.micro_batch_size and not loss.entry.cached:
         notes.append(
             f"The workbench embeds {recipe.training.micro_batch_size} rows at a time with the same gradients; here the whole batch is."
         )

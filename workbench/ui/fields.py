@@ -34,6 +34,8 @@ LABELS: Mapping[str, str] = {
     "scale": "Scale",
     "margin": "Margin",
     "triplet_margin": "Triplet margin",
+    "positive_margin": "Margin of the right partner",
+    "negative_margin": "Margin of the wrong partners",
 }
 """What a form calls a field; a field without an entry shows its own name."""
 
