@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,13 +30,13 @@ class OnlineContrastiveLoss(Loss):
         first, second = embeddings
         distance = 1 - functional.cosine_similarity(first, second)
         match = require_labels(labels, self).view(-1) == 1
-        near, far = distance[match], distance[~match]
-        if len(near) == 0:
-            near_limit, far_limit = far.mean(), far.mean()
-        elif len(far) == 0:
-            near_limit, far_limit = near.mean(), near.mean()
-        else:
-            near_limit, far_limit = far.min(), near.max()
-        apart = near[near > near_limit].square().sum()
-        close = functional.relu(self.margin - far[far < far_limit]).square().sum()
-        return apart + close
+        # Masks rather than selected rows: how many there are is then no shape, and a GPU is asked nothing.
+        both = match.any() & ~match.all()
+        farthest = distance.masked_fill(~match, -torch.inf).max()
+        nearest = distance.masked_fill(match, torch.inf).min()
+        mean = distance.mean()
+        hard_match = match & (distance > torch.where(both, nearest, mean))
+        hard_other = ~match & (distance < torch.where(both, farthest, mean))
+        apart = distance.square() * hard_match
+        close = functional.relu(self.margin - distance).square() * hard_other
+        return (apart + close).sum()
