@@ -20,7 +20,7 @@ from workbench.ui.pages.data import create_data_page, describe_current
 from workbench.ui.pages.playground import SEEN_SCRIPT, create_playground_page, opened_inputs, opened_script, start_encoder
 from workbench.ui.pages.playground_updates import choices_view, open_wanted, wanted_outputs
 from workbench.ui.pages.runs import create_runs_page, list_outputs, list_view
-from workbench.ui.pages.train import create_train_page, describe_draft, fill_form
+from workbench.ui.pages.train import ASKED_NOW, create_train_page, fill_form, form_inputs, merge_form
 from workbench.ui.present import find_dataset, find_problem, flow_steps, next_action
 from workbench.ui.quick_start import quick_start
 
@@ -91,7 +91,6 @@ class _Page:
         """Connect the events."""
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         flow = self.flow
-        plan = self.train["described"]
         data = [self.data["current"], self.data["allow_leaking"], self.data["stored"]]
         models = [self.playground[name] for name in ("first", "second", "chosen")]
         listed = list_outputs(self.runs)
@@ -115,8 +114,12 @@ class _Page:
             if name != "runs":
                 tab.select(lambda: gr.Timer(active=False), None, [timer], **quiet)
         by_name["data"].select(guarded(self.on_data), None, data, **quiet)
-        # Only the sentence: loading the form again could overwrite what the user has just begun to type.
-        by_name["train"].select(guarded(self.on_plan), None, plan, **quiet)
+        asked_js = f"(stack, ...rest) => [stack, ...({ASKED_NOW})(...rest)]"
+        seen = [self.build["stack"], *form_inputs(self.train)]
+        merge_form(
+            self.train,
+            by_name["train"].select(guarded(self.train["on_select"]), seen, self.train["answered"], js=asked_js, **quiet),
+        )
         by_name["runs"].select(guarded(self.on_runs), None, [*listed, timer], **quiet)
         again_js = "(first, second, chosen) => [first, second, chosen, window.workbenchPlayground.open]"
         opened = gr.Checkbox(visible=False)
@@ -138,10 +141,10 @@ class _Page:
         self.build["picked"].then(guarded(self.on_flow), None, flow, **quiet)
         # Undo may bring another encoder back.
         self.build["base"].change(guarded(self.on_flow), None, flow, **quiet)
-        for changed in (self.data["used"].change, self.runs["copied"].then, self.build["opened"].then):
+        for changed in (self.data["used"].change, self.data["allowed"].then, self.runs["copied"].then, self.build["opened"].then):
             shown = changed(guarded(self.on_flow), None, flow, **quiet)
             fill_form(self.context, self.train, shown.then, forget=True)
-        for changed in ("started", "edited", "objective"):
+        for changed in ("started", "edited"):
             self.train[changed].then(guarded(self.on_flow), None, flow, **quiet)
         self.train["live"].state(guarded(self.on_flow), None, flow, **quiet)
         self.train["live"].compare(self.on_try, models, [self.tabs, *models], **quiet)
@@ -170,10 +173,6 @@ class _Page:
         """Show the data set in use."""
         current, leaking = describe_current(self.context)
         return current, leaking, gr.Dropdown(choices=stored_choices(self.context))
-
-    def on_plan(self) -> dict[Any, Any]:
-        """Say what Start would do."""
-        return describe_draft(self.context, self.train, load_draft(self.context.home))
 
     def on_runs(self) -> dict[Any, Any]:
         """Show the history, and keep it fresh while the tab is open."""

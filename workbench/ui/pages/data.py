@@ -372,4 +372,4 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
     )
     parts["use_stored"].click(guarded(handlers.on_use_stored), of("stored", "used"), changed, **quiet)
     parts["delete_stored"].click(guarded(handlers.on_delete_stored), of("stored", "used"), [*changed, *of("stored")], **quiet)
-    parts["allow_leaking"].input(guarded(handlers.on_allow), of("allow_leaking"), None, **quiet)
+    parts["allowed"] = parts["allow_leaking"].input(guarded(handlers.on_allow), of("allow_leaking"), None, **quiet)
