@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from itertools import chain, count
 from pathlib import Path
 
 from workbench.data import StoredDataset, import_file, is_dataset_ref, open_dataset, open_parts
@@ -12,7 +13,7 @@ from workbench.models import describe_base, resolve_base
 from workbench.models.folder import read_folder
 from workbench.recipe import ArchitectureSpec, EncoderInfo, LayerSpec, Recipe, Suggestion, default_loss, suggest_training
 from workbench.runs import store
-from workbench.runs.database import open_database
+from workbench.runs.database import has_history, open_database, read_database
 from workbench.runs.history import clean_name, find_run, get_run, resolve_model
 from workbench.runs.run import RECIPE_FILE, Run, create_run_id, is_run_id, run_folder
 from workbench.runs.spawn import ensure_supervisor
@@ -107,11 +108,20 @@ def settle(recipe: Recipe, home: Path) -> tuple[Recipe, str]:
     for part in ("validation_data", "test_data"):
         given = getattr(recipe, part)
         held_out[part] = None if given is None else _store(given, alike, home).ref
-    name = name or clean_name(f"{dataset.name[:50]} on {_short(recipe.base)[:60]}")
+    name = name or _free_name(clean_name(f"{dataset.name[:50]} on {_short(recipe.base)[:60]}"), home)
     settled = settled.replace(name=name, **held_out)
     # The worker splits again, by the same seed; here it tells whether there is anything to train on.
     open_parts(settled, home)
     return settled, name
+
+
+def _free_name(name: str, home: Path) -> str:
+    """Return a name that no run bears yet, numbered where the one given is taken."""
+    if not has_history(home):
+        return name
+    with read_database(home) as connection:
+        taken = store.fetch_names(connection)
+    return next(free for free in chain([name], (f"{name} ({number})" for number in count(2))) if free not in taken)
 
 
 def _store(source: str, recipe: Recipe, home: Path) -> StoredDataset:
