@@ -46,7 +46,7 @@ PRESETS = (
     Preset(
         "Sentence-BERT + Dense 256 tanh",
         "pooling:mean,dense:256:tanh",
-        "A learned map to 256 numbers between −1 and 1: smaller vectors, so a smaller and quicker index.",
+        "A learned map to 256 numbers between −1 and 1; the fewer numbers, the smaller and quicker the index.",
     ),
     Preset(
         "CLS pooling",
@@ -56,7 +56,7 @@ PRESETS = (
     Preset(
         "Mean + max pooling",
         "pooling:mean+max",
-        "Mean and largest numbers side by side: what a text is about and its strongest signals, at twice the width.",
+        "Mean and largest numbers side by side: what a text is about and its strongest signals.",
     ),
     Preset(
         "Mean pooling + Normalize",
@@ -209,6 +209,23 @@ def count_words(number: int) -> str:
         if number >= size:
             return f"{number / size:.1f} {word}"
     return f"{number:,}"
+
+
+def preset_widths(info: EncoderInfo | None) -> list[str]:
+    """Return for each preset what it makes of an encoder's width, in a sentence; nothing where the encoder is not known."""
+    if info is None:
+        return []
+    sentences = []
+    for preset in PRESETS:
+        architecture = ArchitectureSpec((LayerSpec("transformer"), *parse_layers(preset.layers)))
+        width = architecture.propagate(info)[-1].width or info.width
+        change = "larger" if width > info.width else "smaller"
+        sentences.append(
+            f"Here {width:,} numbers, as many as the encoder has."
+            if width == info.width
+            else f"Here {info.width:,} to {width:,} numbers: {change}."
+        )
+    return sentences
 
 
 def caption(draft: Draft, dataset: Any) -> str:
@@ -444,7 +461,7 @@ class _Handlers:
         return {
             self.parts["base"]: gr.Dropdown(choices=self._choices(name), value=name),
             self.parts["facts"]: self._facts(name),
-            self.parts["presets"]: gr.HTML(value=presets_value(own)),
+            self.parts["presets"]: gr.HTML(value=presets_value(own, preset_widths(info))),
         }
 
     def _panels(self, document: Document, draft: Draft) -> dict[Any, Any]:
