@@ -20,7 +20,7 @@ from workbench.ui.pages.data import create_data_page, describe_current
 from workbench.ui.pages.playground import SEEN_SCRIPT, create_playground_page, opened_inputs, opened_script, start_encoder
 from workbench.ui.pages.playground_updates import choices_view, open_wanted, wanted_outputs
 from workbench.ui.pages.runs import create_runs_page, list_outputs, list_view
-from workbench.ui.pages.train import ASKED_NOW, create_train_page, fill_form, form_inputs, merge_form
+from workbench.ui.pages.train import ASKED_NOW, create_train_page, fill_form, form_inputs, merge_form, reach_run
 from workbench.ui.present import find_dataset, find_problem, flow_steps, next_action
 from workbench.ui.quick_start import quick_start
 
@@ -130,13 +130,14 @@ class _Page:
         started = start.click(
             guarded(self.on_quick_start),
             None,
-            [self.tabs, self.train["live"], *flow],
+            [self.tabs, self.train["live"], self.train["begun"], *flow],
             show_progress="minimal",
             api_visibility="private",
         )
+        reach_run(self.train, started)
         fill_form(self.context, self.train, started.then, forget=True)
-        for strip in flow:
-            strip.open(self.on_step, None, [self.tabs], **quiet)
+        flow[0].open(self.on_step, None, [self.tabs], **quiet)
+        flow[1].open(self.on_next, None, [self.tabs, self.train["live"]], **quiet)
         connect_build_page(self.context, self.build, blocks, by_name["build"])
         self.build["picked"].then(guarded(self.on_flow), None, flow, **quiet)
         # Undo may bring another encoder back.
@@ -150,6 +151,7 @@ class _Page:
         self.train["live"].compare(self.on_try, models, [self.tabs, *models], **quiet)
         self.runs["show"].click(self.on_show, [self.runs["selected"]], [self.tabs, self.train["live"]], **quiet)
         self.runs["retrained"].then(guarded(self.on_flow), None, flow, **quiet)
+        self.runs["outcome"].retrained(self.on_retrained, None, [self.train["live"]], **quiet)
         self.runs["deleted"].then(guarded(self.on_flow), None, flow, **quiet)
 
     def on_open(self, tab: str | None) -> Any:
@@ -197,12 +199,20 @@ class _Page:
     def on_quick_start(self) -> tuple[Any, ...]:
         """Start a run on the sample data and watch it."""
         run = quick_start(self.context)
-        return gr.Tabs(selected="train"), attach(run.run_id, _fresh()), *self.on_flow()
+        return gr.Tabs(selected="train"), attach(run.run_id, _fresh()), run.run_id, *self.on_flow()
 
     def on_step(self, event: gr.EventData) -> gr.Tabs:
         """Open the tab of a step of the strip."""
         tab = str(event.tab)
         return gr.Tabs(selected=tab if tab in TABS else TABS[0])
+
+    def on_next(self, event: gr.EventData) -> tuple[Any, Any]:
+        """Open the tab of what comes next; the live panel shows the run that it is about."""
+        return self.on_step(event), attach(str(event.run), _fresh()) if event.run else gr.skip()
+
+    def on_retrained(self, event: gr.EventData) -> dict[str, Any]:
+        """Show the run that was queued in the live panel."""
+        return attach(str(event.run_id), _fresh())
 
     def on_try(self, first: str | None, second: str | None, chosen: str | None, event: gr.EventData) -> dict[Any, Any]:
         """Compare a run with what it started from."""

@@ -84,7 +84,7 @@ def create_train_page(context: Context) -> dict[str, Any]:
                     elem_id="train-watch",
                 )
             parts["name"] = gr.Textbox(
-                label="Name of the run", placeholder="a name is made up when this is empty", elem_id="train-name"
+                label="Name of the run", placeholder="made of the data and the base when this is empty", elem_id="train-name"
             )
             parts["plan"] = create_notice(elem_id="train-plan")
             # Until the form is filled it shows defaults, which nobody means to start.
@@ -95,6 +95,8 @@ def create_train_page(context: Context) -> dict[str, Any]:
     # When the page asks, and what the draft holds on its way into the form.
     parts["asked"] = gr.Number(visible=False, value=-1)
     parts["saved"] = gr.Textbox(visible=False)
+    # The run that Start has queued; empty where it queued none.
+    parts["begun"] = gr.Textbox(visible=False)
     _wire(context, parts)
     return parts
 
@@ -182,6 +184,12 @@ def merge_form(parts: dict[str, Any], event: Any) -> Any:
     """Let the form show, after an event, the draft that it may have brought."""
     form = form_components(parts)
     return event.then(None, [parts["saved"], *form], form, js=_merge_script(form), api_visibility="private")
+
+
+def reach_run(parts: dict[str, Any], event: Any) -> None:
+    """Bring the head of the live panel into sight after an event that may have queued a run."""
+    script = "(run) => { if (run) window.workbenchReach('train-live-head', { run, lazy: true }); }"
+    event.then(None, [parts["begun"]], None, js=script, api_visibility="private")
 
 
 def _merge_script(form: Sequence[Any]) -> str:
@@ -294,18 +302,18 @@ class _Handlers:
                 raise ConfigError("This page does not show the draft yet; reload it, read the plan and start again.")
             taken = take_form(self.context, planned, form_values(values), follow=False)
             if taken.elsewhere:
-                return self._show(
-                    taken, asked, f"Nothing was started. {_elsewhere_words(taken)} Start again to train that.", "error"
-                )
+                words = f"Nothing was started. {_elsewhere_words(taken)} Start again to train that."
+                return {**self._show(taken, asked, words, "error"), self.parts["begun"]: ""}
             run_id = start_run(self.context, taken.draft)
         except Exception as error:
-            return {self.parts["problem"]: notice(sentence(error), "error")}
+            return {self.parts["problem"]: notice(sentence(error), "error"), self.parts["begun"]: ""}
         shown = {} if taken.fits else fill_updates(self.context, self.parts, taken.draft, asked)
         return {
             **shown,
             **describe_draft(self.context, self.parts, taken.draft),
             self.parts["problem"]: notice(""),
             self.parts["live"]: attach(run_id, time.time_ns() % 10**9),
+            self.parts["begun"]: run_id,
         }
 
     def _show(self, taken: Taken, asked: float, words: str = "", tone: Tone = "note") -> dict[Any, Any]:
@@ -339,7 +347,7 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
     parts["started"] = parts["start"].click(
         handlers.on_start,
         form_inputs(parts),
-        [*parts["answered"], parts["live"]],
+        [*parts["answered"], parts["live"], parts["begun"]],
         js=ASKED_NOW,
         validator=check_form,
         api_visibility="private",
@@ -347,3 +355,4 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
     )
     for event in (parts["edited"], suggested, parts["started"]):
         merge_form(parts, event)
+    reach_run(parts, parts["started"])

@@ -39,6 +39,7 @@ for (const [what, why] of [
 
 const body = make("div", "wb-live-body", root);
 const head = make("div", "wb-live-head", body);
+head.id = `${props.prefix}-head`;
 const name = make("h3", "wb-live-name", head);
 const badge = make("span", "wb-badge", head);
 const facts = make("span", "wb-live-facts", head);
@@ -65,6 +66,8 @@ const line = make("p", "wb-live-line", status);
 line.setAttribute("role", "status");
 
 const verdict = make("div", "wb-verdict", body);
+verdict.id = `${props.prefix}-verdict`;
+verdict.tabIndex = -1;
 verdict.hidden = true;
 const verdictTitle = make("strong", "", verdict);
 const verdictSentence = make("p", "", verdict);
@@ -74,6 +77,7 @@ const verdictNumbers = make("dl", "wb-numbers", verdict);
 const tryButton = make("button", "wb-button", verdict, "Compare in the playground");
 tryButton.type = "button";
 
+const drawing = window.workbenchCharts;
 const charts = make("div", "wb-charts", body);
 function makeChart(key, title, term) {
   const figure = make("figure", "wb-chart", charts);
@@ -143,6 +147,7 @@ let watching = null;
 let stops = [];
 let stopAt = null;
 let selected = [0, 1];
+let waiting = null;
 
 const MOST = 1500; // loss is drawn twice, as it is and smoothed: 3000 points in all
 const AFTER_THINNING = 1000;
@@ -214,6 +219,20 @@ function resetCharts() {
   delete evaluationBox.dataset.step;
 }
 
+/** Whether plotly is there; once it is, everything is drawn that came before it. */
+function canDraw() {
+  if (drawing.ready()) return true;
+  waiting ??= drawing.load().then(drawAll, () => {}).finally(() => (waiting = null));
+  return false;
+}
+
+function drawAll() {
+  if (run === null) return;
+  if (curve.step.length) drawCurves(null);
+  if (evaluations.length) drawMetric(evaluations[0].primary_metric);
+  drawStop();
+}
+
 // --- curves ----------------------------------------------------------------------------------------------------------
 
 /** Which points stay: the first, the last, and of each stretch between the lowest and the highest by each key. */
@@ -260,13 +279,18 @@ const CURVES = () => [
 ];
 
 function drawCurves(added) {
+  const end = curve.step.length - 1;
+  lossChart.readout.textContent = digits(curve.smooth[end], 4);
+  rateChart.readout.textContent = finite(curve.learning_rate[end]) ? curve.learning_rate[end].toExponential(1) : "–";
+  gradientChart.readout.textContent = digits(curve.grad_norm[end], 3);
+  if (!canDraw()) return;
   for (const { chart, keys, title, traces } of CURVES()) {
     const indices = keys.map((_, index) => index);
     if (!chart.drawn) {
       const figureLayout = layout(title);
       if (chart === rateChart) figureLayout.yaxis.exponentformat = "e";
       if (chart === gradientChart) figureLayout.yaxis.rangemode = "tozero";
-      Plotly.newPlot(chart.plot, traces.map((trace, index) => lines([...curve.step], [...curve[keys[index]]], trace)), figureLayout, CONFIG);
+      drawing.draw(chart.plot, traces.map((trace, index) => lines([...curve.step], [...curve[keys[index]]], trace)), figureLayout, CONFIG);
       chart.drawn = true;
     } else if (added === null) {
       Plotly.restyle(chart.plot, { x: keys.map(() => [...curve.step]), y: keys.map((key) => [...curve[key]]), mode: "lines" }, indices);
@@ -277,10 +301,6 @@ function drawCurves(added) {
       Plotly.extendTraces(chart.plot, { x: keys.map(() => tail("step")), y: keys.map(tail) }, indices);
     }
   }
-  const end = curve.step.length - 1;
-  lossChart.readout.textContent = digits(curve.smooth[end], 4);
-  rateChart.readout.textContent = finite(curve.learning_rate[end]) ? curve.learning_rate[end].toExponential(1) : "–";
-  gradientChart.readout.textContent = digits(curve.grad_norm[end], 3);
   root.dataset.drawn = String(2 * curve.step.length);
 }
 
@@ -312,6 +332,7 @@ function drawMetric(metric) {
   const flat = baseline === null ? [[], []] : [[0, end], [baseline.value, baseline.value]];
   metricChart.hint.textContent = metric;
   metricChart.readout.textContent = digits(y[y.length - 1], 4);
+  if (!canDraw()) return;
   if (metricChart.drawn) {
     Plotly.restyle(metricChart.plot, { x: [flat[0], x, best[0]], y: [flat[1], y, best[1]] }, [0, 1, 2]);
     return;
@@ -322,7 +343,7 @@ function drawMetric(metric) {
     const font = { size: 11, color: colour("--body-text-color", "#333") };
     figureLayout.annotations = [{ x: 1, xref: "paper", xanchor: "right", y: baseline.value, yanchor: "bottom", text, showarrow: false, font }];
   }
-  Plotly.newPlot(
+  drawing.draw(
     metricChart.plot,
     [
       { x: flat[0], y: flat[1], type: "scatter", mode: "lines", line: { color: muted(), width: 1.5, dash: "dash" }, name: "base", hoverinfo: "skip" },
@@ -405,7 +426,7 @@ function drawCosines(step) {
   figureLayout.legend = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 11 } };
   figureLayout.margin.t = 44;
   delete cosinePlot.dataset.empty;
-  Plotly.react(cosinePlot, traces, figureLayout, CONFIG);
+  if (canDraw()) drawing.draw(cosinePlot, traces, figureLayout, CONFIG);
   const means = ({ cosine }) => [cosine.positive_mean, cosine.negative_mean];
   const [right, wrong] = means(now);
   const [rightFirst, wrongFirst] = means(first);

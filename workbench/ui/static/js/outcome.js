@@ -168,7 +168,8 @@ function makeBox(parent, title) {
 function plot(node, traces, xTitle, yTitle, shapes, extra) {
   const grid = colour("--border-color-primary", "#ddd");
   const axis = { gridcolor: grid, linecolor: grid, zeroline: false, automargin: true, fixedrange: true };
-  Plotly.newPlot(
+  plots.push(node);
+  window.workbenchCharts.draw(
     node,
     traces,
     {
@@ -187,7 +188,6 @@ function plot(node, traces, xTitle, yTitle, shapes, extra) {
     },
     { displayModeBar: false, responsive: true },
   );
-  plots.push(node);
 }
 
 function drawSpread(calibration) {
@@ -215,35 +215,39 @@ function drawSpread(calibration) {
     return [side, at, makeBox(charts, finite(at) ? `${title}, threshold ${fixed(at, 2)}` : title)];
   });
   const curveBox = reliability.tuned.length ? makeBox(charts, "Calibration: does the cosine say the score?") : null;
-  for (const [side, at, box] of sides) {
-    const traces = distribution.groups.map((group, index) => ({
-      x,
-      y: share(group[side]),
-      name: group.name.replace(/&/g, "&amp;").replace(/</g, "&lt;"),
-      type: "scatter",
-      mode: "lines",
-      fill: "tozeroy",
-      line: { shape: "hvh", width: 1.5, color: palette[index % palette.length] },
-      hovertemplate: "%{y:.0%} near cosine %{x:.2f}<extra></extra>",
-    }));
-    const shapes = finite(at) ? [{ type: "line", x0: at, x1: at, y0: 0, y1: 1, yref: "paper", line: { color: colour("--body-text-color", "#222"), width: 1.5, dash: "dot" } }] : [];
-    plot(box, traces, "cosine", "share of the group", shapes, { x: {}, y: { tickformat: ".0%", range: [0, highest * 1.05] } });
-  }
-  if (curveBox) {
-    const curve = (points, name, line) => ({
-      x: points.map((point) => point.cosine),
-      y: points.map((point) => point.target),
-      name,
-      type: "scatter",
-      mode: "lines+markers",
-      line: { color: line, width: 2 },
-      marker: { size: 6 },
-      hovertemplate: "mean cosine %{x:.2f}, mean score %{y:.2f}<extra></extra>",
-    });
-    const diagonal = { type: "line", x0: 0, y0: 0, x1: 1, y1: 1, line: { color: muted, width: 1, dash: "dot" } };
-    const target = table && table.label === "label" ? "share of matches" : "mean score (0 to 1)";
-    plot(curveBox, [curve(reliability.base, "base", muted), curve(reliability.tuned, "tuned", accent)], "mean cosine of a tenth of the pairs", target, [diagonal], { x: {}, y: { range: [-0.05, 1.05] } });
-  }
+  const drawPlots = () => {
+    for (const [side, at, box] of sides) {
+      const traces = distribution.groups.map((group, index) => ({
+        x,
+        y: share(group[side]),
+        name: group.name.replace(/&/g, "&amp;").replace(/</g, "&lt;"),
+        type: "scatter",
+        mode: "lines",
+        fill: "tozeroy",
+        line: { shape: "hvh", width: 1.5, color: palette[index % palette.length] },
+        hovertemplate: "%{y:.0%} near cosine %{x:.2f}<extra></extra>",
+      }));
+      const shapes = finite(at) ? [{ type: "line", x0: at, x1: at, y0: 0, y1: 1, yref: "paper", line: { color: colour("--body-text-color", "#222"), width: 1.5, dash: "dot" } }] : [];
+      plot(box, traces, "cosine", "share of the group", shapes, { x: {}, y: { tickformat: ".0%", range: [0, highest * 1.05] } });
+    }
+    if (curveBox) {
+      const curve = (points, name, line) => ({
+        x: points.map((point) => point.cosine),
+        y: points.map((point) => point.target),
+        name,
+        type: "scatter",
+        mode: "lines+markers",
+        line: { color: line, width: 2 },
+        marker: { size: 6 },
+        hovertemplate: "mean cosine %{x:.2f}, mean score %{y:.2f}<extra></extra>",
+      });
+      const diagonal = { type: "line", x0: 0, y0: 0, x1: 1, y1: 1, line: { color: muted, width: 1, dash: "dot" } };
+      const target = table && table.label === "label" ? "share of matches" : "mean score (0 to 1)";
+      plot(curveBox, [curve(reliability.base, "base", muted), curve(reliability.tuned, "tuned", accent)], "mean cosine of a tenth of the pairs", target, [diagonal], { x: {}, y: { range: [-0.05, 1.05] } });
+    }
+  };
+  // Words do not wait for charts, and charts that are no longer wanted are not drawn.
+  window.workbenchCharts.load().then(() => charts.isConnected && drawPlots(), () => {});
   if (threshold) drawThreshold(threshold);
   else if (calibration.no_threshold) make("p", "wb-oc-threshold", spread, `No threshold: ${calibration.no_threshold}.`).style.marginTop = "12px";
 }
