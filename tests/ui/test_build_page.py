@@ -425,6 +425,30 @@ def test_a_base_that_is_not_there_is_explained_and_changes_nothing(fresh, home):
     expect(fresh.locator("#build-facts")).to_contain_text("The layers still belong to scratch")
     kinds(fresh, "Transformer", "Pooling")
     assert load_draft(home).base == "scratch"
+    expect(field).to_have_value(re.compile("scratch"))
+    add(fresh, "Normalize")
+    settled(fresh)
+    expect(fresh.locator("#build-facts")).to_contain_text("untrained")
+
+
+def test_a_base_that_goes_away_is_no_longer_ready_and_one_that_comes_is_offered(fresh, home, tiny_sentence_folder):
+    field = fresh.locator("#build-base input")
+    field.fill(str(tiny_sentence_folder))
+    field.press("Enter")
+    encoder = fresh.locator('#flow button[data-tab="build"]')
+    expect(encoder).to_contain_text(tiny_sentence_folder.name)
+    expect(encoder).to_have_attribute("data-state", "ready")
+    settled(fresh)
+    (home / "models").mkdir(exist_ok=True)
+    tiny_sentence_folder.rename(home / "models" / "moved-here")
+    fresh.get_by_role("tab", name="Data", exact=True).click()
+    fresh.get_by_role("tab", name="Build", exact=True).click()
+    expect(encoder).to_have_attribute("data-state", "problem")
+    expect(fresh.locator("#build-facts")).to_contain_text("There is no base model")
+    field.click()
+    fresh.get_by_role("option", name=re.compile("moved-here")).click()
+    expect(encoder).to_have_attribute("data-state", "ready")
+    settled(fresh)
 
 
 def test_without_a_network_the_search_says_so_in_one_sentence(fresh):
@@ -487,7 +511,7 @@ def test_a_lost_answer_is_asked_for_again(fresh, home):
 
 
 def test_a_base_that_takes_long_is_looked_for_once(fresh, home, monkeypatch):
-    """The Hub may take longer to say no than the page waits for an answer."""
+    """The Hub may take longer to say no than the page waits for an answer; and the first answer may get lost."""
     asked, told = [], threading.Event()
 
     def describe(name, home):
