@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.number_text import decimal
 from workbench.recipe import LOSSES, TrainingConfig, default_loss
 from workbench.recipe.training import LEAST_VALIDATION_ROWS
 from workbench.ui.components.flow import FlowStep
@@ -75,7 +76,7 @@ def date_words(stamp: str | None) -> str:
 
 def number_words(value: Any) -> str:
     """Return a metric to four digits, a dash where there is none."""
-    return f"{value:.4f}".replace("-", "−") if isinstance(value, int | float) and not isinstance(value, bool) else "–"
+    return decimal(value, 4) if isinstance(value, int | float) and not isinstance(value, bool) else "–"
 
 
 def run_label(run: Run) -> str:
@@ -285,7 +286,7 @@ def find_problem(draft: Draft, context: Context) -> str:
 
 
 def _three(value: Any) -> str:
-    return f"{value:.3f}".replace("-", "−") if isinstance(value, int | float) else "–"
+    return decimal(value, 3) if isinstance(value, int | float) else "–"
 
 
 def split_settings(draft: Draft) -> TrainingConfig:

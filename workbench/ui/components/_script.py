@@ -9,7 +9,7 @@ STATIC = Path(__file__).parents[1] / "static"
 PLOTLY_HEAD = '<script src="wb-static/plotly.min.js"></script>'
 """Loaded once, by the first component on an open tab that asks for it."""
 
-SHARED = ("charts", "reach")
+SHARED = ("numbers", "charts", "reach")
 """Scripts that components share; they stand in the head of the page."""
 
 
