@@ -163,8 +163,7 @@ class _Page:
         from workbench.runs import list_runs
 
         draft = load_draft(self.context.home)
-        runs = [run for run in list_runs(self.context.home) if run.kind == "train"]
-        newest = max(runs, key=lambda run: run.created, default=None)
+        newest = max(list_runs(self.context.home), key=lambda run: run.created, default=None)
         dataset, problem = find_dataset(draft.data, self.context), find_problem(draft, self.context)
         return (
             flow_value(flow_steps(draft, dataset, newest, problem)),

@@ -160,11 +160,8 @@ const SIDES = {
   triplets: ["anchor and positive", "anchor and negative"],
 };
 
-const minus = (text) => text.replace(/^-/, "−");
-const finite = (value) => typeof value === "number" && Number.isFinite(value);
+const { finite, decimal: digits, signed } = window.workbenchNumbers;
 const count = (value) => Math.round(value).toLocaleString("en-US");
-const digits = (value, places) => (finite(value) ? minus(value.toFixed(places)).replace(/^−(0\.0*)$/, "$1") : "–");
-const signed = (value, places) => (finite(value) ? (value < 0 ? "−" : "+") + Math.abs(value).toFixed(places) : "–");
 
 function colour(variable, fallback) {
   return getComputedStyle(root).getPropertyValue(variable).trim() || fallback;
@@ -637,6 +634,10 @@ function showVerdict() {
 function statusLine(eta) {
   const steps = run.total_steps ? `step ${count(run.step || 0)} of ${count(run.total_steps)}` : "";
   if (run.status === "queued") return "Waiting for its turn: one run trains at a time.";
+  if (run.kind === "measure" && !(run.step > 0)) {
+    // Where the verdict takes trainings after all, steps are counted as ever.
+    return ENDED.includes(run.status) ? "Measured again on the corrected test rows; the model is the same, nothing was trained." : "Measuring the base and the model again on the corrected test rows; nothing is trained.";
+  }
   if (run.status === "running" && !(run.step > 0)) return "Preparing: reading the data, loading the encoder, measuring it before training…";
   const folds = (run.facts || {}).cross_validation;
   if (run.status === "running" && folds) return `Trained and saved. Cross-validation for the verdict: ${count(folds.done)} of ${count(folds.total)} trainings done.`;
@@ -647,7 +648,7 @@ function statusLine(eta) {
     if (finite(run.seconds)) parts.push(`trained for ${duration(run.seconds)}`);
   } else {
     if (finite(eta)) parts.push(`about ${duration(eta)} left`);
-    if (bestMetric) parts.push(`best so far ${bestMetric.value.toFixed(4)} at step ${count(bestMetric.step)}`);
+    if (bestMetric) parts.push(`best so far ${digits(bestMetric.value, 4)} at step ${count(bestMetric.step)}`);
   }
   return parts.filter(Boolean).join(" · ");
 }
@@ -738,7 +739,7 @@ async function older(id) {
 
 async function find() {
   const wanted = new URL(window.location.href).searchParams.get("run");
-  const runs = (await fetchJson("api/runs")).runs.filter((item) => item.kind === "train");
+  const { runs } = await fetchJson("api/runs");
   const active = runs.filter((item) => !ENDED.includes(item.status));
   const started = (item) => String(item.created || "");
   const newest = (items) => items.reduce((last, item) => (last === null || started(item) > started(last) ? item : last), null);

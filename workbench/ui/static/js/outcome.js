@@ -29,9 +29,9 @@ function make(tag, className, parent, text) {
   return node;
 }
 
-const finite = (value) => typeof value === "number" && Number.isFinite(value);
-const fixed = (value, digits = 3) => (finite(value) ? value.toFixed(digits).replace("-", "−") : "–");
-const signed = (value, digits = 3) => (finite(value) ? (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits) : "–");
+const { finite } = window.workbenchNumbers;
+const fixed = (value, places = 3) => window.workbenchNumbers.decimal(value, places);
+const signed = (value, places = 3) => window.workbenchNumbers.signed(value, places);
 const count = (value) => value.toLocaleString("en-US");
 const shown = (value) => (typeof value === "number" ? (Number.isInteger(value) ? count(value) : fixed(value)) : value);
 
@@ -68,7 +68,7 @@ function drawInterval(parent, difference, [low, high]) {
   const place = (value) => `${(100 * (value - left + pad)) / (right - left + 2 * pad)}%`;
   const box = make("div", "wb-interval", parent);
   box.setAttribute("role", "img");
-  box.setAttribute("aria-label", `Difference ${signed(difference)}, 95 % interval ${signed(low)} to ${signed(high)}; zero means no difference.`);
+  box.setAttribute("aria-label", `Difference ${signed(difference)}, 95% interval ${signed(low)} to ${signed(high)}; zero means no difference.`);
   const track = make("div", "wb-interval-track", box);
   const zero = make("div", "wb-interval-zero", track);
   zero.style.left = place(0);
@@ -98,7 +98,7 @@ function drawCard(question, [title, tone], found, rowsWord) {
   if (finite(found.after) || finite(found.before)) {
     const numbers = make("dl", "wb-oc-numbers", card);
     const interval = Array.isArray(found.interval) ? `${signed(found.interval[0])} to ${signed(found.interval[1])}` : "–";
-    const items = [["Base", fixed(found.before)], ["Tuned", fixed(found.after)], ["Difference", signed(found.difference)], ["95 % interval", interval], [rowsWord, count(found.rows ?? found.pairs ?? 0)]];
+    const items = [["Base", fixed(found.before)], ["Tuned", fixed(found.after)], ["Difference", signed(found.difference)], ["95% interval", interval], [rowsWord, count(found.rows ?? found.pairs ?? 0)]];
     if (found.unrelated_cosine) {
       items.push(["Unrelated texts, mean cosine", `${fixed(found.unrelated_cosine.before, 2)} → ${fixed(found.unrelated_cosine.after, 2)}`]);
     }
@@ -147,8 +147,8 @@ function drawLinks({ parent, children }) {
     const outcome = run.outcome && VERDICTS[run.outcome] ? VERDICTS[run.outcome][0].toLowerCase() : run.status;
     make("span", "wb-oc-hint", links, outcome);
   };
-  if (parent) add("Retrained from", parent);
-  for (const child of children) add("Retrained as", child);
+  if (parent) add("Corrected from", parent);
+  for (const child of children) add("Corrected as", child);
   links.hidden = !links.children.length;
   if (parent) {
     make("span", "wb-oc-hint", links, "Both models were measured anew on the corrected test rows, so the verdicts of the two runs are not one measurement.");
@@ -286,6 +286,7 @@ let marked = false;
 let rowsBody = null;
 let more = null;
 let retrainButton = null;
+let measuresOnly = false;
 let tally = null;
 let saved = null;
 
@@ -345,8 +346,8 @@ function buildErrors() {
   const retrain = make("div", "wb-oc-retrain", errors);
   const words = make("div", "", retrain);
   tally = make("p", "wb-oc-tally", words);
-  make("p", "wb-oc-hint", words, "Retraining stores a corrected version of the data beside the old one and queues a run linked to this one. These are test rows, so what the model learns from stays the same; base and tuned model are both measured again on the corrected rows. The test part itself changes, so the two verdicts are not one measurement. Rows kept for review stay as they are.");
-  retrainButton = make("button", "wb-oc-button wb-oc-primary wb-oc-go", retrain, "Retrain with these fixes");
+  make("p", "wb-oc-hint", words, `A corrected version of the data is stored beside the old one, and a run linked to this one is queued. These are test rows, so what the model learns from stays the same: ${measuresOnly ? "nothing is trained, the base and this very model are measured again on the corrected rows." : "it is trained again as it was, for the verdict takes trainings or the model is gone, and measured on the corrected rows."} The test part itself changes, so the two verdicts are not one measurement. Rows kept for review stay as they are.`);
+  retrainButton = make("button", "wb-oc-button wb-oc-primary wb-oc-go", retrain, measuresOnly ? "Measure again with these fixes" : "Retrain with these fixes");
   retrainButton.type = "button";
   retrainButton.addEventListener("click", retrainNow);
 }
@@ -356,7 +357,7 @@ function showTally() {
   const parts = [fix && `${fix} to fix`, drop && `${drop} to drop`, review && `${review} kept for review`].filter(Boolean);
   tally.textContent = parts.length ? `Marked: ${parts.join(", ")}.` : "No row is marked yet.";
   retrainButton.disabled = !(fix || drop) || !table.data_there;
-  if (!table.data_there) tally.textContent += " The data set was deleted, so nothing can be retrained.";
+  if (!table.data_there) tally.textContent += " The data set was deleted, so nothing can be corrected.";
   root.dataset.marks = String(fix + drop + review);
 }
 
@@ -504,6 +505,7 @@ async function load(anew) {
   }
   if (at !== generation) return;
   const judged = found.active ? null : found.verdict;
+  measuresOnly = found.measures_only;
   const signature = JSON.stringify([found.run_id, judged, found.general, found.has_errors]);
   drawLinks(found);
   if (anew || signature !== drawn) {
