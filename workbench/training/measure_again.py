@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from workbench.errors import RunError
 from workbench.evaluation import build_evaluator
 from workbench.models import SentenceTransformer, build_network
 from workbench.models.attention_gpu import leave_cudnn_out
-from workbench.models.kept import drop_model, keep_model, kept_model
+from workbench.models.kept import drop_model, keep_model, kept_model, kept_step
 from workbench.recipe import KINDS, Recipe
 from workbench.training.cross_validation import CrossValidation
 from workbench.training.listener import Listener
@@ -71,8 +72,8 @@ def measure_again(
     listener.on_message(
         "Only test rows were corrected, so the model is the same: nothing is trained, both models are measured again."
     )
-    step = int(model.resolve().name.rpartition("-")[2]) if model.resolve().name.rpartition("-")[2].isdecimal() else 0
-    keep_model(output_dir, step, lambda folder: shutil.copytree(model, folder))
+    step = kept_step(model)
+    keep_model(output_dir, step, partial(_copy, model))
     if (trained / "base").is_dir():
         shutil.copytree(trained / "base", output_dir / "base", dirs_exist_ok=True)
     texts = TextsOf([parts.train[role] for role in KINDS[parts.kind].texts])
@@ -130,3 +131,7 @@ def measure_again(
         threshold=findings.threshold,
         warnings=warnings,
     )
+
+
+def _copy(model: Path, folder: Path) -> None:
+    shutil.copytree(model, folder)

@@ -93,7 +93,7 @@ const lossChart = makeChart("loss", "Training loss", "lower is better");
 const metricChart = makeChart("metric", "Held-out metric", "on the validation part");
 const rateChart = makeChart("learning_rate", "Size of a step", "learning rate");
 const gradientChart = makeChart("grad_norm", "Size of a correction", "gradient norm");
-make("p", "wb-hint wb-zoom-hint", body, "Drag over a curve to zoom in, double-click to see all of it; it stays zoomed while points arrive.");
+const zoomHint = make("p", "wb-hint wb-zoom-hint", body, "Drag over a curve to zoom in, double-click to see all of it; it stays zoomed while points arrive.");
 
 const evaluationBox = make("section", "wb-evaluations", body);
 evaluationBox.setAttribute("aria-label", "What each evaluation saw");
@@ -531,6 +531,7 @@ function drawWatch(step) {
       const cell = cellAt(row, column);
       const words = row === column ? "1" : digits(value, 2);
       if (cell.textContent !== words) cell.textContent = words;
+      cell.dataset.long = String(words.length > 4);
       cell.style.setProperty("--share", `${Math.round((100 * Math.max(0, value - low)) / (1 - low || 1))}%`);
     }),
   );
@@ -675,6 +676,8 @@ function render(live) {
   if (run.message && (run.status === "failed" || run.status === "interrupted" || run.status === "stopped")) words = run.message;
   if (line.textContent !== words) line.textContent = words;
   line.dataset.tone = run.status === "failed" ? "error" : "plain";
+  // A run that only measures has no curves.
+  for (const part of [charts, zoomHint, evaluationBox]) part.hidden = run.kind === "measure" && !pointCount;
   showVerdict();
   if (log.textContent !== live.log) {
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 30;
