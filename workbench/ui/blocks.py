@@ -20,7 +20,7 @@ from workbench.ui.pages.data import create_data_page, describe_current
 from workbench.ui.pages.playground import SEEN_SCRIPT, create_playground_page, opened_inputs, opened_script, start_encoder
 from workbench.ui.pages.playground_updates import choices_view, open_wanted, wanted_outputs
 from workbench.ui.pages.runs import create_runs_page, list_outputs, list_view
-from workbench.ui.pages.train import ASKED_NOW, create_train_page, fill_form, form_inputs, merge_form, reach_run
+from workbench.ui.pages.train import ask_script, create_train_page, fill_form, form_inputs, merge_form, reach_run
 from workbench.ui.present import find_dataset, find_problem, flow_steps, next_action
 from workbench.ui.quick_start import quick_start
 
@@ -114,7 +114,7 @@ class _Page:
             if name != "runs":
                 tab.select(lambda: gr.Timer(active=False), None, [timer], **quiet)
         by_name["data"].select(guarded(self.on_data), None, data, **quiet)
-        asked_js = f"(stack, ...rest) => [stack, ...({ASKED_NOW})(...rest)]"
+        asked_js = f"(stack, ...rest) => [stack, ...({ask_script(self.train)})(...rest)]"
         seen = [self.build["stack"], *form_inputs(self.train)]
         merge_form(
             self.train,

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from workbench.data import import_file, preview_split
 from workbench.recipe import TrainingConfig, suggest_training
-from workbench.runs import list_runs
+from workbench.runs import list_runs, submit
 from workbench.ui import Draft, load_draft, save_draft, update_draft
 from workbench.ui.pages import train
 
@@ -121,8 +121,11 @@ def test_next_leads_to_what_is_missing_and_focuses_it(open_tab, home):
     expect(page.locator("#train-start")).to_be_focused()
 
 
-def test_start_trains_what_the_page_shows_or_says_what_another_window_changed(open_tab, stored, home, tmp_path, server):
+def test_start_trains_what_the_page_shows_or_says_what_another_window_changed(
+    open_tab, stored, home, tmp_path, server, monkeypatch
+):
     """Two windows: in the second one somebody takes other data and layers; the first one's plan is of the old ones."""
+    monkeypatch.setattr(train, "start_run", lambda context, draft: submit(draft.to_recipe(), home, start=False).run_id)
     save_draft(home, Draft(base="scratch", data=stored.ref))
     page = open_tab("Train")
     expect(notice(page, "train-plan")).to_contain_text("of pairs with CoSENTLoss")

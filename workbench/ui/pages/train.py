@@ -32,19 +32,34 @@ WATCH_INFO = (
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 TYPING_SCRIPT = """<script>
-window.workbenchTyped = new Map();
+window.workbenchForm = {
+  typed: new Map(),
+  filled: 0,
+  // What the form shows once a draft that has come is in it: fields that were set after the draft was asked for stay.
+  merge(order, saved, current) {
+    const found = saved ? JSON.parse(saved) : null;
+    if (!found || found.number === this.filled) return current;
+    const later = (id) => (this.typed.get(id) ?? -Infinity) > found.asked;
+    return order.map(([name, id], index) => (later(id) ? current[index] : found.values[name]));
+  },
+  fill(order, saved, current) {
+    const merged = this.merge(order, saved, current);
+    if (saved) this.filled = JSON.parse(saved).number;
+    return merged;
+  },
+};
 for (const kind of ["input", "pointerdown"]) {
   document.addEventListener(kind, (event) => {
     if (kind === "pointerdown" && !event.target.closest("[role=option]")) return;
     const field = event.target.closest("[id^='train-'], [id^='loss-']");
-    if (field) window.workbenchTyped.set(field.id, performance.now());
+    if (field) window.workbenchForm.typed.set(field.id, performance.now());
   }, true);
 }
 </script>"""
-"""Remembers when each field of the form was last set by the user: what is typed wins over what was asked for before."""
+"""Remembers when each field of the form was last set by the user: what is typed wins over what was asked for before.
 
-ASKED_NOW = "(asked, ...values) => [performance.now(), ...values]"
-"""Notes when a question was asked; the answer does not touch fields that were set afterwards."""
+It runs in the browser, so nothing can be typed between look and fill.
+"""
 
 
 def create_train_page(context: Context) -> dict[str, Any]:
@@ -129,7 +144,7 @@ def load_form(context: Context, parts: dict[str, Any], asked: float) -> dict[Any
 
 
 def fill_updates(context: Context, parts: dict[str, Any], draft: Draft, asked: float) -> dict[Any, Any]:
-    """Return the updates that hand a draft to the form, where `merge_script` takes it up."""
+    """Return the updates that hand a draft to the form, where `merge_form` takes it up."""
     dataset = find_dataset(draft.data, context)
     shown = as_shown(draft, context)
     loss, names = shown.loss, list(losses_for(dataset.kind)) if dataset else list(LOSSES)
@@ -161,13 +176,13 @@ def fill_form(context: Context, parts: dict[str, Any], listener: Callable[..., A
         guarded(lambda asked: load_form(context, parts, asked)),
         [parts["asked"]],
         [*filled_outputs(parts), *parts["described"]],
-        js=ASKED_NOW if forget else None,
+        js="(asked) => [performance.now()]" if forget else None,
         **QUIET,
     )
     filled = merge_form(parts, loaded)
     filled.then(lambda: gr.Button(interactive=True), None, [parts["start"]], **QUIET)
     # What was typed before the form was filled is in it, but not yet in the draft.
-    merge_form(parts, filled.then(parts["on_edit"], form_inputs(parts), parts["answered"], js=ASKED_NOW, **QUIET))
+    merge_form(parts, filled.then(parts["on_edit"], form_inputs(parts), parts["answered"], js=ask_script(parts), **QUIET))
 
 
 def filled_outputs(parts: dict[str, Any]) -> list[Any]:
@@ -176,14 +191,26 @@ def filled_outputs(parts: dict[str, Any]) -> list[Any]:
 
 
 def form_inputs(parts: dict[str, Any]) -> list[Any]:
-    """Return what the handlers of the form are handed: when they were asked, the plan and the form."""
-    return [parts["asked"], parts["plan"], *form_components(parts)]
+    """Return what the handlers of the form are handed: when they were asked, the plan, the draft on its way, and the form."""
+    return [parts["asked"], parts["plan"], parts["saved"], *form_components(parts)]
+
+
+def ask_script(parts: dict[str, Any]) -> str:
+    """Return the script for events with `form_inputs`.
+
+    It notes when it was asked. A plan comes before the form shows its draft: what is sent with a plan is what the form is about to show.
+    """
+    return (
+        "(asked, plan, saved, ...current) => "
+        f"[performance.now(), plan, saved, ...window.workbenchForm.merge({_field_order(parts)}, saved, current)]"
+    )
 
 
 def merge_form(parts: dict[str, Any], event: Any) -> Any:
     """Let the form show, after an event, the draft that it may have brought."""
     form = form_components(parts)
-    return event.then(None, [parts["saved"], *form], form, js=_merge_script(form), api_visibility="private")
+    script = f"(saved, ...current) => window.workbenchForm.fill({_field_order(parts)}, saved, current)"
+    return event.then(None, [parts["saved"], *form], form, js=script, api_visibility="private")
 
 
 def reach_run(parts: dict[str, Any], event: Any) -> None:
@@ -192,15 +219,9 @@ def reach_run(parts: dict[str, Any], event: Any) -> None:
     event.then(None, [parts["begun"]], None, js=script, api_visibility="private")
 
 
-def _merge_script(form: Sequence[Any]) -> str:
-    """Return the script that fills the form: it runs in the browser, so nothing can be typed between look and fill."""
-    order = json.dumps([[name, part.elem_id] for name, part in zip(_form_names(), form, strict=True)])
-    return (
-        "(saved, ...current) => { const found = saved ? JSON.parse(saved) : null; "
-        "if (!found || found.number === window.workbenchFilled) return current; window.workbenchFilled = found.number; "
-        "const typed = (id) => (window.workbenchTyped.get(id) ?? -Infinity) > found.asked; "
-        f"return {order}.map(([name, id], index) => typed(id) ? current[index] : found.values[name]); }}"
-    )
+def _field_order(parts: dict[str, Any]) -> str:
+    """Return name and element id of each field of the form, as a script reads it."""
+    return json.dumps([[name, part.elem_id] for name, part in zip(_form_names(), form_components(parts), strict=True)])
 
 
 def describe_plan(context: Context, draft: Draft) -> gr.HTML:
@@ -236,9 +257,9 @@ def describe_draft(context: Context, parts: dict[str, Any], draft: Draft) -> dic
     }
 
 
-def check_form(asked: float, plan: Any, *values: Any) -> list[dict[str, Any]]:
+def check_form(asked: float, plan: Any, saved: str | None, *values: Any) -> list[dict[str, Any]]:
     """Return for each input of Start whether its value can be used, and why not."""
-    results = [gr.validate(True, ""), gr.validate(True, "")]
+    results = [gr.validate(True, "")] * 3
     for name, value in form_values(values).items():
         problem = fields.find_problem(name, value) if name in fields.SHOWN else None
         results.append(gr.validate(problem is None, problem or ""))
@@ -258,17 +279,17 @@ def start_run(context: Context, draft: Draft) -> str:
 
 
 class _Handlers:
-    """What happens when something on the tab is used. Each is handed when it was asked, the plan, and the form."""
+    """What happens when something on the tab is used. Each is handed `form_inputs`."""
 
     def __init__(self, context: Context, parts: dict[str, Any]) -> None:
         self.context = context
         self.parts = parts
 
-    def on_edit(self, asked: float, plan: Any, *values: Any) -> Any:
+    def on_edit(self, asked: float, plan: Any, saved: str | None, *values: Any) -> Any:
         """Save what the user has changed in the form."""
         return self._take(planned_draft(plan), asked, plan, values)
 
-    def on_select(self, stack: Any, asked: float, plan: Any, *values: Any) -> Any:
+    def on_select(self, stack: Any, asked: float, plan: Any, saved: str | None, *values: Any) -> Any:
         """Show the draft again; what stands in the form and is not saved yet wins."""
         planned, draft = planned_draft(plan), load_draft(self.context.home)
         if planned is not None and command_line(draft.base, draft.architecture) == read_document(stack).saved:
@@ -284,7 +305,7 @@ class _Handlers:
         except WorkbenchError as error:
             return {self.parts["plan"]: notice(error.message, "warning", plan["basis"])}
 
-    def on_suggest(self, asked: float, plan: Any, *values: Any) -> Any:
+    def on_suggest(self, asked: float, plan: Any, saved: str | None, *values: Any) -> Any:
         """Take every suggested setting."""
         planned = planned_draft(plan)
         if planned is None:
@@ -294,7 +315,7 @@ class _Handlers:
         draft = follow_suggestion(self.context, draft, find_dataset(draft.data, self.context))
         return self._show(dataclasses.replace(taken, draft=draft, fits=False), asked)
 
-    def on_start(self, asked: float, plan: Any, *values: Any) -> dict[Any, Any]:
+    def on_start(self, asked: float, plan: Any, saved: str | None, *values: Any) -> dict[Any, Any]:
         """Train what the page shows, or say what has come in between."""
         try:
             planned = planned_draft(plan)
@@ -339,16 +360,18 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
         handlers.on_edit,
         form_inputs(parts),
         parts["answered"],
-        js=ASKED_NOW,
+        js=ask_script(parts),
         trigger_mode="always_last",
         **QUIET,
     )
-    suggested = parts["suggest"].click(guarded(handlers.on_suggest), form_inputs(parts), parts["answered"], js=ASKED_NOW, **QUIET)
+    suggested = parts["suggest"].click(
+        guarded(handlers.on_suggest), form_inputs(parts), parts["answered"], js=ask_script(parts), **QUIET
+    )
     parts["started"] = parts["start"].click(
         handlers.on_start,
         form_inputs(parts),
         [*parts["answered"], parts["live"], parts["begun"]],
-        js=ASKED_NOW,
+        js=ask_script(parts),
         validator=check_form,
         api_visibility="private",
         show_progress="minimal",
