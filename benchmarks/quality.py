@@ -76,7 +76,7 @@ def table(result: dict[str, Any]) -> str:
     mean, difference = result["mean"], result["difference"]
     rows.append(["mean", *[f"{mean[side]:.4f}" for side in SIDES], f"{difference['mean']:+.4f}"])
     interval = difference["interval"]
-    words = "" if interval is None else f"95 % interval of the mean difference: {interval[0]:+.4f} to {interval[1]:+.4f}. "
+    words = "" if interval is None else f"95% interval of the mean difference: {interval[0]:+.4f} to {interval[1]:+.4f}. "
     config = result["settings"]
     recipe = (
         f"The base gives {result['before']:.4f}. Epochs: {config['epochs']:g}, batches of {config['batch_size']}, rate "

@@ -3,7 +3,7 @@
     python -m benchmarks.shuffled_labels [--runs 100] [--output benchmarks/shuffled_labels.json]
 
 Each run permutes the scores of all rows, splits by shared sentences with its own seed, trains a BERT of width 32 for a few steps at a
-rate that moves it well away from its base, and is judged as every run is. Differences are then luck, and a 95 % interval may lie
+rate that moves it well away from its base, and is judged as every run is. Differences are then luck, and a 95% interval may lie
 above zero in 2.5 of 100 runs; more than 5 would mean that the interval is too narrow.
 
 There are two series. With a validation part the best step on it is kept, as a run does by default, and often that is the base itself.

@@ -33,7 +33,7 @@ NEVER = {
     "playground": {"gradio"},
     "ui": HEAVY | {"sqlite3"},
 }
-ANYWHERE = {"errors", "settings", "json_text", "writing"}
+ANYWHERE = {"errors", "settings", "json_text", "number_text", "writing"}
 
 
 def imports(path: Path) -> set[str]:

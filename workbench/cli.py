@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from workbench.errors import ConfigError, DataError, InputError, ModelError, WorkbenchError
 from workbench.json_text import dump_json
+from workbench.number_text import decimal
 from workbench.recipe import (
     SUGGESTED,
     TRAINING_PARAMETERS,
@@ -452,7 +453,7 @@ def _finish_train(options: argparse.Namespace, run: Run, output: Path | None) ->
         if answer["general"]:
             _say(answer["general"]["sentence"])
         if answer["threshold"] is not None:
-            _say(f"Threshold: from a cosine of {answer['threshold']:.3f} on, call two texts a match.")
+            _say(f"Threshold: from a cosine of {decimal(answer['threshold'], 3)} on, call two texts a match.")
     for warning in answer["warnings"]:
         _say(f"Warning: {warning['message']}")
     if answer["output_dir"]:
@@ -482,7 +483,7 @@ def _follow(run_id: str, home: Path) -> Run:
         bar.n = run["step"] or 0
         for point in live["points"]:
             if point.get("type") == "evaluation":
-                value = "not measurable" if point.get("value") is None else f"{point['value']:.4f}"
+                value = "not measurable" if point.get("value") is None else decimal(point["value"], 4)
                 bar.write(
                     f"step {point['step']}: {point.get('primary_metric', 'value')} {value} on the validation part", file=sys.stderr
                 )
@@ -615,7 +616,7 @@ def _similarity(options: argparse.Namespace) -> Answer:
         numbers = [str(index + 1) for index in range(len(matrix))]
         _print_table(
             ["", *numbers, "text"],
-            [[n, *(f"{x:.3f}" for x in row), t] for n, row, t in zip(numbers, matrix, options.texts, strict=True)],
+            [[n, *(decimal(x, 3) for x in row), t] for n, row, t in zip(numbers, matrix, options.texts, strict=True)],
         )
     return 0, {"texts": options.texts, "matrix": matrix}
 
@@ -636,7 +637,7 @@ def _search(options: argparse.Namespace) -> Answer:
     corpus = model.encode(texts, show_progress_bar=sys.stderr.isatty())
     hits = best_hits(cosines(model.encode([options.query]), corpus)[0], texts, options.k)
     if not options.json:
-        _print_table(["", "cosine", "text"], [[str(hit.rank), f"{hit.score:.3f}", hit.text] for hit in hits])
+        _print_table(["", "cosine", "text"], [[str(hit.rank), decimal(hit.score, 3), hit.text] for hit in hits])
     results = [{"rank": hit.rank, "score": round(hit.score, 6), "text": hit.text} for hit in hits]
     return 0, {"query": options.query, "rows": len(texts), "results": results}
 
@@ -663,7 +664,7 @@ def _sizes(options: argparse.Namespace) -> Answer:
         lambda texts: model.encode(texts, batch_size=encode_batch(model.device.type), show_progress_bar=sys.stderr.isatty()),
     )
     words = METRIC_WORDS.get(quality.metric, quality.metric)
-    base = "" if held_out.base is None else f"; the base's full vectors have {held_out.base:.4f}"
+    base = "" if held_out.base is None else f"; the base's full vectors have {decimal(held_out.base, 4)}"
     _say(f"{words[:1].upper()}{words[1:]} on {quality.rows:,} test rows of {held_out.words}{base}. {held_out.remark}".strip())
     if not options.json:
         full = quality.sizes[0].value
@@ -723,12 +724,12 @@ def _dry_pass(options: argparse.Namespace) -> Answer:
 def _print_dry_pass(result: DryPass) -> None:
     rows = [
         [layer.title, " x ".join(str(size) for size in layer.shape)]
-        + ["-" if x is None else f"{x:.3f}" for x in (layer.lowest, layer.highest, layer.mean_size)]
+        + ["-" if x is None else decimal(x, 3) for x in (layer.lowest, layer.highest, layer.mean_size)]
         for layer in result.layers
     ]
     _print_table(["layer", "shape", "smallest", "largest", "mean size"], rows)
     for pair in result.pairs:
-        cosine = "none" if pair.cosine is None else f"{pair.cosine:.3f}"
+        cosine = "none" if pair.cosine is None else decimal(pair.cosine, 3)
         value = "" if pair.value is None else f" (its value {pair.value:g})"
         print(f"row {pair.row}: cosine of {pair.roles[0]} and {pair.roles[1]} {cosine}{value}")
     for finding in result.findings:
@@ -797,7 +798,7 @@ def _errors(options: argparse.Namespace) -> Answer:
 
 
 def _short(cell: Any) -> str:
-    text = f"{cell:.3f}" if isinstance(cell, float) else " ".join(str(cell).split())
+    text = decimal(cell, 3) if isinstance(cell, float) else " ".join(str(cell).split())
     return text if len(text) <= 48 else f"{text[:47]}…"
 
 
@@ -811,7 +812,7 @@ def _fix(options: argparse.Namespace) -> Answer:
     counts = {action: marks.count(action) for action in ("fix", "drop", "review")}
     _say(
         f"Marked: {counts['fix']} to fix, {counts['drop']} to drop, {counts['review']} kept for review. "
-        f"`runs retrain {options.run_id}` trains again with these fixes."
+        f"`runs retrain {options.run_id}` measures again with these fixes."
     )
     return 0, {"run_id": options.run_id, "marks": counts}
 
@@ -820,8 +821,10 @@ def _retrain(options: argparse.Namespace) -> Answer:
     from workbench.runs import retrain
 
     run = retrain(options.run_id, options.home_folder)
+    trains = "" if run.kind == "train" else " The model is the same, so nothing is trained."
     _say(
-        "The test rows are corrected, and both models are measured on them again: this is another measurement than that of the first run."
+        "The test rows are corrected, and both models are measured on them again: this is another measurement than that of the first "
+        f"run.{trains}"
     )
     return _finish_train(options, run, None)
 
@@ -835,7 +838,7 @@ def _before_after(run: Run) -> str:
     verdict = run.verdict or {}
     if verdict.get("before") is None or verdict.get("after") is None:
         return ""
-    moved = f"{verdict['metric']} {verdict['before']:.3f} → {verdict['after']:.3f}, {verdict['outcome'].replace('_', ' ')}"
+    moved = f"{verdict['metric']} {decimal(verdict['before'], 3)} → {decimal(verdict['after'], 3)}, {verdict['outcome'].replace('_', ' ')}"
     return ", ".join([moved, *further_words(run)])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.models.kept import drop_model, follow_pointer, keep_model, kept_model, mend_model
+from workbench.models.kept import drop_model, follow_pointer, keep_model, kept_model, kept_step, mend_model
 
 
 def writer(text: str) -> Callable[[Path], None]:
@@ -155,3 +155,12 @@ def test_mending_takes_half_models_and_checkpoints_away(tmp_path: Path) -> None:
     mend_model(tmp_path)
     assert names(tmp_path) == ["model", "models", "models/0001-step-3"]
     assert content(tmp_path) == "whole"
+
+
+def test_a_kept_model_says_which_step_it_is_of(tmp_path):
+    keep_model(tmp_path, 120, writer("a"))
+    assert kept_step(kept_model(tmp_path)) == kept_step(tmp_path / "model") == 120
+    plain = tmp_path / "older" / "model"
+    plain.parent.mkdir()
+    writer("b")(plain)
+    assert kept_step(plain) == 0

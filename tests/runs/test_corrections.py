@@ -1,6 +1,7 @@
 """From the worst errors to a linked run on corrected rows."""
 
 import csv
+import dataclasses
 import io
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.finished import finish, read_jsonl, scored_run, write_rows
 from workbench.data import open_dataset, open_parts
 from workbench.errors import InputError, RunError
+from workbench.models.kept import keep_model
 from workbench.recipe import KINDS, Recipe, TrainingConfig
 from workbench.runs import (
     correct_rows,
@@ -19,9 +21,12 @@ from workbench.runs import (
     read_fixes,
     read_outcome,
     retrain,
+    store,
     write_table,
 )
-from workbench.runs.corrections import read_corrections
+from workbench.runs.corrections import measures_only, read_corrections
+from workbench.runs.process import this_process
+from workbench.runs.worker import execute
 
 TRAINING = TrainingConfig(max_steps=2, batch_size=8, device="cpu", test_fraction=0.4, validation_fraction=0.2)
 
@@ -273,3 +278,41 @@ def test_a_half_written_test_row_is_said_in_words(half, run, home):
     path.write_text(path.read_text() + half)
     with pytest.raises(RunError, match=r"Line \d+ of the test rows of run .* is not whole"):
         read_errors(run_id, home)
+
+
+def test_fixes_of_test_rows_measure_the_same_model_again_and_train_nothing(
+    home, tmp_path, sentences, tiny_bert, connection, monkeypatch, capsys
+):
+    import torch
+
+    from workbench.models import build_network
+
+    run = scored_run(home, tmp_path, sentences, base=str(tiny_bert))
+    assert not measures_only(run), "without a model there is nothing to measure"
+    recipe = run.recipe()
+    network, _ = build_network(recipe.base, recipe.architecture, home, (), 1, torch.device("cpu"))
+    keep_model(run.folder, 2, network.save)
+    table = read_errors(run.run_id, home)
+    fixed, dropped = numbers(table.ordered("tuned"))[:2]
+    correct_rows(
+        run.run_id, home, [(fixed, "fix", "0" if table.ordered("tuned")[0]["value"] != "0" else "5"), (dropped, "drop", None)]
+    )
+    assert read_outcome(run.run_id, home)["measures_only"]
+    child = retrain(run.run_id, home, start=False)
+    assert (child.kind, child.parent) == ("measure", run.run_id)
+
+    monkeypatch.setattr("workbench.training.run.SentenceTrainer.train", lambda self: pytest.fail("it was trained"))
+    store.claim_oldest(connection, home, this_process())
+    assert execute(child.run_id, home) == 0
+    child = get_run(child.run_id, home)
+    assert (child.status, child.step, child.verdict["rows"]) == ("completed", 0, len(table.rows) - 1)
+    assert "nothing is trained" in capsys.readouterr().out
+    assert (child.model_folder / "model.safetensors").read_bytes() == (run.model_folder / "model.safetensors").read_bytes()
+    assert len(read_errors(child.run_id, home).rows) == len(table.rows) - 1
+
+
+def test_a_verdict_by_cross_validation_takes_its_trainings_again(run):
+    (run.folder / "model").mkdir()
+    (run.folder / "model" / "modules.json").write_text("[]")
+    assert measures_only(run)
+    assert not measures_only(dataclasses.replace(run, verdict={**run.verdict, "method": "cross_validation"}))

@@ -45,7 +45,8 @@ def test_what_was_left_open_is_settled_and_frozen(home, scored, tiny_bert):
     assert recipe.columns == {"sentence1": "sentence1", "sentence2": "sentence2", "score": "score"}
     assert recipe.score_scale == (0.0, 5.0)
     assert recipe.data.endswith("/v1") and (home / "datasets" / recipe.data).is_dir()
-    assert run.name == "scored.csv on tiny-bert"
+    assert run.name == recipe.name == "scored.csv on tiny-bert"
+    assert [queue(Recipe(base=str(tiny_bert), data=scored), home).name for _ in range(2)] == [f"{run.name} (2)", f"{run.name} (3)"]
     assert sorted(path.name for path in run.folder.iterdir()) == ["recipe.json", "run.json"]
 
 

@@ -1,5 +1,6 @@
 """The Build tab in Chromium: every way to change the stack, what it says of widths and mistakes, and what survives."""
 
+import dataclasses
 import json
 import re
 import threading
@@ -11,9 +12,10 @@ from tests.ui.conftest import Watch, serving, watched_page
 from workbench.errors import ModelError
 from workbench.models import BaseEntry
 from workbench.recipe import ArchitectureSpec, LayerSpec, parse_layers
+from workbench.recipe.scratch import SCRATCH_INFO
 from workbench.settings import Settings
 from workbench.ui.draft import load_draft, update_draft
-from workbench.ui.pages.build import PRESETS, command_line
+from workbench.ui.pages.build import PRESETS, command_line, preset_widths
 
 pytestmark = pytest.mark.browser
 
@@ -342,13 +344,15 @@ def test_the_draft_survives_a_reload(build, home):
 
 
 def test_presets_replace_the_layers_and_keep_the_encoder(build, home):
+    widths = ["Here 128 numbers, as many as the encoder has."] * len(PRESETS)
+    widths[1], widths[3] = "Here 128 to 256 numbers: larger.", "Here 128 to 256 numbers: larger."
     layer(build, 1).get_by_label("Max seq length").fill("64")
     add(build, "Dropout")
     for number, preset in enumerate(PRESETS, 1):
         before = build.locator(".wb-stack").get_attribute("data-epoch")
         button = build.locator(f"#build-preset-{number}")
         expect(button).to_have_accessible_name(preset.title)
-        expect(button).to_have_accessible_description(preset.help)
+        expect(button).to_have_accessible_description(f"{preset.help} {widths[number - 1]}")
         button.click()
         expect(layers_text(build)).to_have_value(f"{command_line('scratch', stack_of(preset.layers))} --max-seq-length 64")
         expect(build.locator(".wb-stack")).not_to_have_attribute("data-epoch", before)
@@ -421,6 +425,30 @@ def test_a_base_that_is_not_there_is_explained_and_changes_nothing(fresh, home):
     expect(fresh.locator("#build-facts")).to_contain_text("The layers still belong to scratch")
     kinds(fresh, "Transformer", "Pooling")
     assert load_draft(home).base == "scratch"
+    expect(field).to_have_value(re.compile("scratch"))
+    add(fresh, "Normalize")
+    settled(fresh)
+    expect(fresh.locator("#build-facts")).to_contain_text("untrained")
+
+
+def test_a_base_that_goes_away_is_no_longer_ready_and_one_that_comes_is_offered(fresh, home, tiny_sentence_folder):
+    field = fresh.locator("#build-base input")
+    field.fill(str(tiny_sentence_folder))
+    field.press("Enter")
+    encoder = fresh.locator('#flow button[data-tab="build"]')
+    expect(encoder).to_contain_text(tiny_sentence_folder.name)
+    expect(encoder).to_have_attribute("data-state", "ready")
+    settled(fresh)
+    (home / "models").mkdir(exist_ok=True)
+    tiny_sentence_folder.rename(home / "models" / "moved-here")
+    fresh.get_by_role("tab", name="Data", exact=True).click()
+    fresh.get_by_role("tab", name="Build", exact=True).click()
+    expect(encoder).to_have_attribute("data-state", "problem")
+    expect(fresh.locator("#build-facts")).to_contain_text("There is no base model")
+    field.click()
+    fresh.get_by_role("option", name=re.compile("moved-here")).click()
+    expect(encoder).to_have_attribute("data-state", "ready")
+    settled(fresh)
 
 
 def test_without_a_network_the_search_says_so_in_one_sentence(fresh):
@@ -483,7 +511,7 @@ def test_a_lost_answer_is_asked_for_again(fresh, home):
 
 
 def test_a_base_that_takes_long_is_looked_for_once(fresh, home, monkeypatch):
-    """The Hub may take longer to say no than the page waits for an answer."""
+    """The Hub may take longer to say no than the page waits for an answer; and the first answer may get lost."""
     asked, told = [], threading.Event()
 
     def describe(name, home):
@@ -572,3 +600,11 @@ def tiny_sentence_folder(tmp_path):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(json.dumps(data), encoding="utf-8")
     return folder
+
+
+def test_what_a_preset_makes_of_a_width_is_computed():
+    widths = {width: preset_widths(dataclasses.replace(SCRATCH_INFO, width=width)) for width in (144, 384)}
+    assert widths[144][1] == "Here 144 to 256 numbers: larger."
+    assert widths[384][1] == "Here 384 to 256 numbers: smaller."
+    assert widths[384][3] == "Here 384 to 768 numbers: larger."
+    assert preset_widths(None) == []

@@ -40,7 +40,7 @@ def test_the_verdict_is_seen_with_its_parts(open_tab, run, home):
     expect(outcome).to_have_attribute("data-outcome", run.verdict["outcome"])
     card = outcome.locator("[data-outcome].wb-oc-card")
     expect(card).to_contain_text(run.verdict["sentence"])
-    expect(card.locator(".wb-interval")).to_have_attribute("aria-label", re.compile("95 % interval"))
+    expect(card.locator(".wb-interval")).to_have_attribute("aria-label", re.compile("95% interval"))
     expect(outcome.locator("[data-general]")).to_contain_text("549 pairs of everyday English sentences")
     expect(outcome.locator("[data-general]")).to_contain_text("Unrelated texts, mean cosine")
     expect(outcome.locator(".wb-oc-plot.js-plotly-plot")).to_have_count(3)
@@ -60,6 +60,8 @@ def test_the_verdict_is_seen_with_its_parts(open_tab, run, home):
 @pytest.mark.usefixtures("navigates")
 def test_a_label_is_fixed_a_row_dropped_and_a_linked_run_queued(open_tab, run, home, watch):
     watch.allowed.append("404 (Not Found)")  # how the server answers a score that cannot be
+    (run.folder / "model").mkdir()
+    (run.folder / "model" / "modules.json").write_text("[]")
     first, second, third = (found["row"] for found in read_errors(run.run_id, home).ordered("tuned")[:3])
     page = open_tab("Runs")
     outcome = show(page)
@@ -88,16 +90,18 @@ def test_a_label_is_fixed_a_row_dropped_and_a_linked_run_queued(open_tab, run, h
     mark(outcome, third, "")
     expect(outcome.locator(".wb-oc-tally")).to_have_text("Marked: 1 to fix, 1 to drop.")
 
+    expect(outcome.locator(".wb-oc-retrain")).to_contain_text("nothing is trained")
+    expect(outcome.locator(".wb-oc-go")).to_have_text("Measure again with these fixes")
     outcome.locator(".wb-oc-go").click()
-    expect(outcome.locator(".wb-oc-links")).to_contain_text("Retrained as")
+    expect(outcome.locator(".wb-oc-links")).to_contain_text("Corrected as")
     child, parent = list_runs(home)
-    assert (child.parent, parent.run_id) == (run.run_id, run.run_id)
+    assert (child.kind, child.parent, parent.run_id) == ("measure", run.run_id, run.run_id)
     expect(page.locator("#runs-table")).to_contain_text("Finished, corrected")
     outcome.locator(f'.wb-oc-link[data-run="{child.run_id}"]').click()
-    expect(outcome.locator(".wb-oc-links")).to_contain_text("Retrained from")
+    expect(outcome.locator(".wb-oc-links")).to_contain_text("Corrected from")
     expect(page.locator("#runs-selected input")).to_have_value(re.compile("^Finished, corrected"))
     outcome.locator(f'.wb-oc-link[data-run="{run.run_id}"]').click()
-    expect(outcome.locator(".wb-oc-links")).to_contain_text("Retrained as")
+    expect(outcome.locator(".wb-oc-links")).to_contain_text("Corrected as")
 
 
 def test_marks_outlive_the_server(browser, run, settings, home, watch):

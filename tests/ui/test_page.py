@@ -338,7 +338,7 @@ def test_quick_start_trains_on_the_sample_data(page, server, home):
     page.locator("#quick-start").click()
     expect(page.locator("#train-start")).to_be_visible()
     expect(live(page)).to_have_attribute("data-state", re.compile("queued|running"), timeout=LONG)
-    expect(live(page).locator(".wb-live-name")).to_have_text("Quick start")
+    expect(live(page).locator(".wb-live-name")).to_have_text("support_pairs on mini")
     (run,) = list_runs(home)
     assert load_draft(home).data == run.data
     live(page).locator(".wb-button-stop").click()

@@ -147,6 +147,7 @@ def test_the_strip_with_a_network_that_cannot_be_built():
 
 def following(draft, dataset=None, last=None, problem=""):
     action = present.next_action(draft, dataset, last, problem)
+    assert action["run"] == (RUN.run_id if action["target"].startswith("train-live") else "")
     return action["tab"], action["target"], action["text"]
 
 
@@ -177,8 +178,9 @@ def test_what_comes_after_a_run_until_the_draft_changes(changes, words, stored, 
     settled = dataclasses.replace(draft, loss=LossSpec("CoSENTLoss"))
     (tmp_path / "recipe.json").write_text(settled.to_recipe().to_json())
     run = with_run(**changes, folder=tmp_path)
-    assert words in following(draft, stored, run)[2]
-    assert following(draft, stored, run)[1] == "train-live"
+    tab, target, text = following(draft, stored, run)
+    assert tab == "train" and words in text
+    assert target == ("train-live-verdict" if "verdict" in words else "train-live")
     changed = dataclasses.replace(draft, training=TrainingConfig(epochs=3))
     assert following(changed, stored, run)[1] == "train-start"
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from workbench.evaluation.evaluation import Evaluation
 from workbench.evaluation.verdict import METRIC_WORDS, MINIMUM_GROUPS, Verdict, not_judged
+from workbench.number_text import decimal, signed
 
 SMALL_SET = 350
 """From this many rows on, the usual share held out suffices for a verdict."""
@@ -18,7 +19,7 @@ REPETITIONS = 2
 TRAININGS = FOLDS * REPETITIONS
 _LARGEST_GROUP = 2 / FOLDS
 _STUDENT = 2.262
-"""Two-sided 95 % point of Student's t with TRAININGS - 1 = 9 degrees of freedom."""
+"""Two-sided 95% point of Student's t with TRAININGS - 1 = 9 degrees of freedom."""
 _RESAMPLES = 1000
 
 
@@ -113,8 +114,8 @@ def judge_folds(folds: Sequence[Fold], groups: NDArray[np.int64], seed: int = 0)
         "no_clear_difference": "No clear difference from the base:",
     }[outcome]
     sentence = (
-        f"{opening} {METRIC_WORDS.get(metric, metric)} went from {before:.3f} to {after:.3f} on {len(groups)} rows, each held out in "
-        f"turn ({difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}; {REPETITIONS} times {FOLDS}-fold cross-validation). "
+        f"{opening} {METRIC_WORDS.get(metric, metric)} went from {decimal(before, 3)} to {decimal(after, 3)} on {len(groups)} rows, each held out in "
+        f"turn ({signed(difference, 3)}, 95% interval {signed(low, 3)} to {signed(high, 3)}; {REPETITIONS} times {FOLDS}-fold cross-validation). "
         "It judges models tuned on four fifths of the rows in the same way, not the very one that was kept."
     )
     return Verdict(outcome, metric, before, after, difference, (low, high), len(groups), sentence, "cross_validation")

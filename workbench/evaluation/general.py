@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from workbench.evaluation.embedding_similarity import EmbeddingSimilarityEvaluator
 from workbench.evaluation.evaluation import Evaluation
 from workbench.evaluation.verdict import bootstrap_interval
+from workbench.number_text import decimal, signed
 
 GENERAL_PAIRS = Path(__file__).parent / "general_pairs.csv"
 HIGHEST_SCORE = 5.0
@@ -39,7 +40,7 @@ class GeneralCheck:
         before: The base's rank correlation, None where it was not measured.
         after: The tuned model's.
         difference: after - before.
-        interval: 95 % interval of the difference.
+        interval: 95% interval of the difference.
         pairs: Pairs measured that were scored one by one; as many crossed ones are measured beside them.
         unrelated_before: The base's mean cosine of unrelated texts.
         unrelated_after: The tuned model's.
@@ -134,7 +135,7 @@ def check_general(before: Evaluation, after: Evaluation, seed: int = 0) -> Gener
     drift = "strong" if rise > STRONG_DRIFT else "noticeable" if rise > NOTICEABLE_DRIFT else "none"
     moved = (
         f"on {pairs} pairs of everyday English sentences and as many unrelated ones the rank correlation with their scores went from "
-        f"{before.value:.3f} to {after.value:.3f} ({difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f})"
+        f"{decimal(before.value, 3)} to {decimal(after.value, 3)} ({signed(difference, 3)}, 95% interval {signed(low, 3)} to {signed(high, 3)})"
     )
     outcome = "lost" if high < 0 and low < -TOLERANCE else "kept" if low >= -TOLERANCE else "cannot_tell"
     opening = {
@@ -155,7 +156,7 @@ def _unrelated(evaluation: Evaluation, pairs: int) -> float:
 
 
 def _drift_words(drift: str, before: float, after: float) -> str:
-    moved = f"the mean cosine of unrelated texts went from {before:.2f} to {after:.2f}"
+    moved = f"the mean cosine of unrelated texts went from {decimal(before, 2)} to {decimal(after, 2)}"
     if drift == "none":
         return f"{moved[0].upper()}{moved[1:]}."
     warning = {

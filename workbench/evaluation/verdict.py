@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.evaluation.evaluation import Evaluation
+from workbench.number_text import decimal, signed
 
 MINIMUM_GROUPS = 50
 """Groups of rows that a verdict needs; rows that share sentences are one group, since they tell little more than one row."""
@@ -33,7 +34,7 @@ class Verdict:
         before: The base's value, None where it was not measured.
         after: The tuned model's value, None where it was not measured.
         difference: after - before.
-        interval: 95 % interval of the difference, None where not judged.
+        interval: 95% interval of the difference, None where not judged.
         rows: Held-out rows.
         sentence: The verdict in plain words.
         method: `held_out` (one test part) or `cross_validation` (every row held out in turn).
@@ -115,8 +116,8 @@ def compute_verdict(before: Evaluation, after: Evaluation, groups: NDArray[np.in
     difference = after.value - before.value
     outcome = "better" if low > 0 else "worse" if high < 0 else "no_clear_difference"
     words = METRIC_WORDS.get(metric, metric)
-    moved = f"{words} went from {before.value:.3f} to {after.value:.3f} on {rows} held-out rows"
-    spread = f"{difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}"
+    moved = f"{words} went from {decimal(before.value, 3)} to {decimal(after.value, 3)} on {rows} held-out rows"
+    spread = f"{signed(difference, 3)}, 95% interval {signed(low, 3)} to {signed(high, 3)}"
     opening = {
         "better": "Better than the base:",
         "worse": "Worse than the base:",

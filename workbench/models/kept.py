@@ -48,6 +48,12 @@ def kept_model(run: Path) -> Path | None:
     return folder if (folder / "modules.json").is_file() else None
 
 
+def kept_step(model: Path) -> int:
+    """Return the step that a kept model is of; 0 where its folder, one of an older run, does not say."""
+    found = _NAME.fullmatch(model.resolve().name)
+    return int(found[2]) if found else 0
+
+
 def keep_model(run: Path, step: int, write: Callable[[Path], None]) -> None:
     """Write a model and let it take the place of the one that was kept.
 

@@ -18,7 +18,7 @@ from workbench.runs import store
 from workbench.runs.database import open_database, read_database
 from workbench.runs.held_out import kind_of_rows, read_test_rows, why_no_test_rows
 from workbench.runs.history import NAME_LENGTH, find_run, get_run
-from workbench.runs.run import Run
+from workbench.runs.run import MEASURE, TRAIN, Run
 from workbench.runs.submission import submit
 
 _FORMULA = frozenset("=+-@\t\r")
@@ -234,11 +234,19 @@ def _checked(table: ErrorTable, row: int, value: str | None) -> str:
     return text
 
 
+def measures_only(run: Run) -> bool:
+    """Return whether the corrections of a run take no training: its model is there, and its verdict came from the test part.
+
+    Cross-validation trains on test rows too, so a verdict that came from it takes its trainings again.
+    """
+    return run.model_folder is not None and (run.verdict or {}).get("method") != "cross_validation"
+
+
 def retrain(run_id: str, home: Path, start: bool = True) -> Run:
     """Store a corrected version of the data and queue a run on it that is otherwise the same, linked to this one.
 
     Corrections concern test rows. The split is kept, so both models are measured again on the same test part as corrected, and
-    learning rows stay learning rows.
+    learning rows stay learning rows: the model would be the same, and is trained again only where `measures_only` says no.
 
     Args:
         run_id: The run whose rows were corrected.
@@ -271,8 +279,9 @@ def retrain(run_id: str, home: Path, start: bool = True) -> Run:
         fractions = (0.0 if recipe.validation_data else config.validation_fraction, config.test_fraction)
         corrected = correct_dataset(recipe.data, home, values, dropped, (split, fractions, config.seed))
         recipe = recipe.replace(data=corrected.ref)
+    kind = MEASURE if measures_only(run) else TRAIN
     name = f"{(run.name or run_id)[: NAME_LENGTH - 12]}, corrected"
-    return submit(recipe.replace(name=name.replace(", corrected, corrected", ", corrected")), home, start, parent=run_id)
+    return submit(recipe.replace(name=name.replace(", corrected, corrected", ", corrected")), home, start, parent=run_id, kind=kind)
 
 
 def _stored_value(table: ErrorTable, mark: Correction) -> Any:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.runs.corrections import linked_runs
+from workbench.number_text import decimal
+from workbench.runs.corrections import linked_runs, measures_only
 from workbench.runs.history import get_run, list_runs
 from workbench.runs.run import Run
 
@@ -28,7 +29,7 @@ def further_words(run: Run) -> list[str]:
     general = found["general"] or {}
     words = [GENERAL_WORDS.get(general.get("outcome", ""), ""), DRIFT_WORDS.get(general.get("drift") or "", "")]
     if found["threshold"] is not None:
-        words.append(f"threshold {found['threshold']:.2f}")
+        words.append(f"threshold {decimal(found['threshold'], 2)}")
     return [part for part in words if part]
 
 
@@ -47,7 +48,7 @@ def read_outcome(run_id: str, home: Path) -> dict[str, Any]:
 
     Returns:
         `run_id`, `active`, `verdict`, `warnings`, `general` (the forgetting check), `calibration` (`threshold`, `distribution`, `reliability`),
-        `has_errors`, `parent` and `children` (linked runs: `run_id`, `name`, `status`, `outcome`; `name` None where deleted).
+        `has_errors`, `measures_only` (whether corrections take no training), `parent` and `children` (linked runs: `run_id`, `name`, `status`, `outcome`; `name` None where deleted).
         What was not measured is None.
 
     Raises:
@@ -65,6 +66,7 @@ def read_outcome(run_id: str, home: Path) -> dict[str, Any]:
         "general": _read(evaluations / "general.json"),
         "calibration": _read(evaluations / "calibration.json"),
         "has_errors": (evaluations / "test_rows.jsonl").is_file(),
+        "measures_only": measures_only(run),
         "parent": None if run.parent is None else _link(run.parent, by_id.get(run.parent)),
         "children": [_link(child.run_id, child) for child in linked_runs(run_id, runs)],
     }

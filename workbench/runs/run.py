@@ -27,6 +27,10 @@ METRICS_FILE = "metrics.jsonl"
 WATCH_FILE = "evaluations/watch.jsonl"
 BASE_FOLDER = "base"
 
+TRAIN = "train"
+MEASURE = "measure"
+"""Kinds of runs: to train, or only to measure again the model that another run has trained."""
+
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}")
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # without l, o, 0 and 1, which are misread when copied by hand
 
@@ -68,7 +72,7 @@ class Run:
     Attributes:
         run_id: Its id, and the name of its folder.
         name: What the user calls it.
-        kind: What it does; "train".
+        kind: What it does: "train", or "measure" where it only measures the model of its `parent` again.
         status: queued, running, stopping, completed, stopped, failed or interrupted.
         created: When it was queued, ISO UTC.
         started: When its process was started, or None.

@@ -63,6 +63,11 @@ def fetch_all(connection: sqlite3.Connection, home: Path) -> list[Run]:
     return [Run.from_row(row, home) for row in connection.execute("SELECT * FROM runs ORDER BY seq DESC")]
 
 
+def fetch_names(connection: sqlite3.Connection) -> set[str]:
+    """Return what the runs are called."""
+    return {name for (name,) in connection.execute("SELECT name FROM runs")}
+
+
 def fetch_page(connection: sqlite3.Connection, limit: int, before: int | None) -> list[tuple[int, dict[str, Any]]]:
     """Return the newest runs with what a list shows of them, without reading the rest.
 

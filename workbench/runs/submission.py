@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from itertools import chain, count
 from pathlib import Path
 
 from workbench.data import StoredDataset, import_file, is_dataset_ref, open_dataset, open_parts
@@ -12,9 +13,9 @@ from workbench.models import describe_base, resolve_base
 from workbench.models.folder import read_folder
 from workbench.recipe import ArchitectureSpec, EncoderInfo, LayerSpec, Recipe, Suggestion, default_loss, suggest_training
 from workbench.runs import store
-from workbench.runs.database import open_database
+from workbench.runs.database import has_history, open_database, read_database
 from workbench.runs.history import clean_name, find_run, get_run, resolve_model
-from workbench.runs.run import RECIPE_FILE, Run, create_run_id, is_run_id, run_folder
+from workbench.runs.run import RECIPE_FILE, TRAIN, Run, create_run_id, is_run_id, run_folder
 from workbench.runs.spawn import ensure_supervisor
 from workbench.settings import prepare_home
 from workbench.training.token_cache import TOKENS_FOLDER
@@ -24,14 +25,15 @@ BYTES_PER_WEIGHT = 4
 """Models are saved in fp32."""
 
 
-def submit(recipe: Recipe, home: Path, start: bool = True, parent: str | None = None) -> Run:
+def submit(recipe: Recipe, home: Path, start: bool = True, parent: str | None = None, kind: str = TRAIN) -> Run:
     """Check a recipe, freeze it and queue it.
 
     Args:
         recipe: What to do; files are imported, and an architecture or loss left open is settled.
         home: Folder of the workbench.
         start: Whether to start a supervisor; without it the run waits until the next one is started.
-        parent: The run whose corrections this one is retrained with, or None.
+        parent: The run whose corrections this one takes up, or None.
+        kind: Whether it trains or only measures the model of `parent` again.
 
     Returns:
         The queued run.
@@ -44,7 +46,7 @@ def submit(recipe: Recipe, home: Path, start: bool = True, parent: str | None = 
     check_space(describe_start(recipe.base, home), home)
     try:
         settled, name = settle(recipe, home)
-        run_id = _write(settled, name, home, held=not start, parent=parent)
+        run_id = _write(settled, name, home, held=not start, parent=parent, kind=kind)
     except OSError as error:
         raise RunError(
             f"The run could not be written under `{home}`: {error.strerror or error}; free some space or change its rights."
@@ -107,11 +109,20 @@ def settle(recipe: Recipe, home: Path) -> tuple[Recipe, str]:
     for part in ("validation_data", "test_data"):
         given = getattr(recipe, part)
         held_out[part] = None if given is None else _store(given, alike, home).ref
-    name = name or clean_name(f"{dataset.name[:50]} on {_short(recipe.base)[:60]}")
+    name = name or _free_name(clean_name(f"{dataset.name[:50]} on {_short(recipe.base)[:60]}"), home)
     settled = settled.replace(name=name, **held_out)
     # The worker splits again, by the same seed; here it tells whether there is anything to train on.
     open_parts(settled, home)
     return settled, name
+
+
+def _free_name(name: str, home: Path) -> str:
+    """Return a name that no run bears yet, numbered where the one given is taken."""
+    if not has_history(home):
+        return name
+    with read_database(home) as connection:
+        taken = store.fetch_names(connection)
+    return next(free for free in chain([name], (f"{name} ({number})" for number in count(2))) if free not in taken)
 
 
 def _store(source: str, recipe: Recipe, home: Path) -> StoredDataset:
@@ -124,7 +135,7 @@ def _short(base: str) -> str:
     return base.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
 
 
-def _write(recipe: Recipe, name: str, home: Path, held: bool, parent: str | None) -> str:
+def _write(recipe: Recipe, name: str, home: Path, held: bool, parent: str | None, kind: str) -> str:
     """Write the folder, then the row, so that whoever sees the row finds the recipe."""
     # Opened before: a blank history takes every folder that is there for a run of which the row was lost.
     with open_database(home) as connection:
@@ -138,7 +149,7 @@ def _write(recipe: Recipe, name: str, home: Path, held: bool, parent: str | None
                 continue
         try:
             write_text(folder / RECIPE_FILE, recipe.to_json())
-            store.insert(connection, run_id, name, recipe.base, recipe.data, held=held, parent=parent)
+            store.insert(connection, run_id, name, recipe.base, recipe.data, kind, held=held, parent=parent)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

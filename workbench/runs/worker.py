@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import LostProcessError, WorkbenchError, is_out_of_memory
 from workbench.json_text import dump_json, finite
 from workbench.models.kept import mend_model
+from workbench.number_text import decimal
 from workbench.recipe import Recipe
 from workbench.runs import store
 from workbench.runs.database import connect, now, patiently
@@ -27,7 +29,7 @@ from workbench.runs.ending import DISK_FULL, DISK_FULL_CODE, says_disk_full
 from workbench.runs.history import resolve_model
 from workbench.runs.launcher import LOST_CODE
 from workbench.runs.process import end_with_parent, leave, say, this_process
-from workbench.runs.run import LOG_FILE, METRICS_FILE, Run
+from workbench.runs.run import LOG_FILE, MEASURE, METRICS_FILE, Run, run_folder
 from workbench.settings import keep_private
 from workbench.writing import is_disk_full
 
@@ -82,7 +84,7 @@ class RunListener:
         self._append("evaluation", point)
         value = point.get("value")
         if isinstance(value, int | float):
-            measured = f"{value:.4f}" if math.isfinite(value) else "cannot be measured"
+            measured = decimal(value, 4) if math.isfinite(value) else "cannot be measured"
             best = ", the best so far" if point.get("best") else ""
             write_log(f"Step {point.get('step')}: {point.get('primary_metric')} {measured} on the validation part{best}.")
 
@@ -244,7 +246,7 @@ def execute_further(run_id: str, home: Path, trainer: Trainer | None = None, par
     connection = connect(home)
     try:
         run = store.fetch(connection, run_id, home)
-        if run is None or not run.active:
+        if run is None or not run.active or run.kind == MEASURE:  # the first process measures alone
             return 0
         try:
             _train(run, home, SilentListener(), trainer, parts)
@@ -281,9 +283,12 @@ def _train(run: Run, home: Path, listener: Listener, trainer: Trainer | None, pa
     # Here and not at the top: torch takes seconds to import, and a broken installation should end as a failed run.
     if trainer is None:
         listener.on_message("Loading torch and transformers.")
-        from workbench.training import run_training
+        from workbench.training import measure_again, run_training
 
         trainer = run_training
+        if run.kind == MEASURE:
+            assert run.parent is not None
+            trainer = partial(measure_again, trained=run_folder(run.parent, home))
     return trainer(recipe.replace(base=base), opened, home, run.folder, listener)
 
 

@@ -15,6 +15,7 @@ from workbench.data.texts import read_numbers
 from workbench.evaluation import Evaluation, Evaluator, Verdict, build_evaluator
 from workbench.evaluation.cross_validation import FOLDS, REPETITIONS, TRAININGS, Fold, assign_folds, is_small, judge_folds
 from workbench.evaluation.verdict import not_judged
+from workbench.number_text import decimal
 from workbench.recipe import KINDS, Recipe
 from workbench.training.listener import Listener
 
@@ -98,7 +99,7 @@ class CrossValidation:
                 with path.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(line) + "\n")
                 listener.on_message(
-                    f"Cross-validation, training {len(folds)} of {TRAININGS}: {metric} {measured[0].value:.4f} → {measured[1].value:.4f} "
+                    f"Cross-validation, training {len(folds)} of {TRAININGS}: {metric} {decimal(measured[0].value, 4)} → {decimal(measured[1].value, 4)} "
                     f"on {len(held_out)} rows left out."
                 )
         listener.on_cross_validation(TRAININGS, TRAININGS)

@@ -173,16 +173,16 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     model, base = build_network(recipe.base, recipe.architecture, home, TextsOf(columns), config.seed, device)
     if recipe.base == SCRATCH:
         base.save(output_dir / "base")
-    compared = _compared(parts, listener)
+    compared = compared_rows(parts, listener)
     validation, test = (
-        None if part is None or not peers.leads else build_evaluator(parts.kind, *_columns(parts.kind, part))
+        None if part is None or not peers.leads else build_evaluator(parts.kind, *columns_of(parts.kind, part))
         for part in (compared, parts.test)
     )
 
     cross_validation = CrossValidation(recipe, parts)
     cross_validation.announce(listener)
     selects = validation is not None and validation.rows >= LEAST_VALIDATION_ROWS
-    warnings = _few_rows(validation, listener)
+    warnings = warn_of_few_rows(validation, listener)
 
     watch = _Stopwatch(device)
     tokens = peers.find(lambda: Tokens(model, columns, TokenCache(home)))
@@ -199,14 +199,14 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     primary = KINDS[parts.kind].primary_metric
     precision = choose_precision(config.precision, device, model.encoder.get_word_embedding_dimension())
 
-    outcome = Outcome(parts, recipe.base, output_dir / "evaluations", _evaluate)
+    outcome = Outcome(parts, recipe.base, output_dir / "evaluations", evaluate)
     with watch.paused():
         if peers.leads:
-            outcome.measure_base(base)  # by `_evaluate`, which explains a want of memory
-        before = None if test is None else _evaluate(base, test)
-        baseline = None if validation is None else _evaluate(base, validation)
+            outcome.measure_base(base)  # by `evaluate`, which explains a want of memory
+        before = None if test is None else evaluate(base, test)
+        baseline = None if validation is None else evaluate(base, validation)
     if peers.leads:
-        write_json(output_dir / "evaluations" / "before.json", _record(before))
+        write_json(output_dir / "evaluations" / "before.json", record(before))
     where = str(device) if peers.size == 1 else f"{peers.size} x {device.type}"
     packing = "packed without padding" if model.encoder.packs else "padded, sorted by length"
     listener.on_message(
@@ -268,10 +268,10 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
 
     kept = kept_model(output_dir)
     tuned = None if progress.kept_step is None or kept is None else SentenceTransformer(kept, device=device)
-    after = None if test is None or tuned is None else _evaluate(tuned, test)
-    write_json(output_dir / "evaluations" / "after.json", _record(after))
+    after = None if test is None or tuned is None else evaluate(tuned, test)
+    write_json(output_dir / "evaluations" / "after.json", record(after))
     findings = outcome.write(tuned, validation, baseline, before, after)
-    verdict = _judge(parts, primary, before, after)
+    verdict = judge(parts, primary, before, after)
     if cross_validation.applies and progress.keep is None:
         verdict = cross_validation.run(
             lambda rows, evaluator, seed: _train_fold(recipe, parts, rows, evaluator, seed, home, device, output_dir, listener),
@@ -305,7 +305,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     )
 
 
-def _few_rows(validation: Evaluator | None, listener: Listener) -> tuple[Mapping[str, str], ...]:
+def warn_of_few_rows(validation: Evaluator | None, listener: Listener) -> tuple[Mapping[str, str], ...]:
     """Return and tell the warning of a validation part that is too small to pick a step on, if it is."""
     if validation is None or validation.rows >= LEAST_VALIDATION_ROWS:
         return ()
@@ -353,7 +353,7 @@ def _train_fold(
     columns = [rows[role] for role in roles.texts]
     labels = None if roles.label is None else read_numbers(rows, roles.label)
     model, base = build_network(recipe.base, recipe.architecture, home, TextsOf(columns), seed, device)
-    before = _evaluate(base, evaluator)
+    before = evaluate(base, evaluator)
     tokens = Tokens(model, columns)
     loss = build_loss(recipe.loss, model.get_sentence_embedding_dimension(), len(parts.classes)).to(device)
     batches = ShuffledBatches(tokens, config.batch_size, seed, distinct=recipe.loss.entry.in_batch_negatives)
@@ -376,7 +376,7 @@ def _train_fold(
     if pulse.stopped:
         return None
     network.settle()
-    return before, _evaluate(model, evaluator)
+    return before, evaluate(model, evaluator)
 
 
 class _Pulse(TrainerCallback):
@@ -627,7 +627,7 @@ def _arguments(
     return arguments
 
 
-def _compared(parts: Parts, listener: Listener) -> Dataset | None:
+def compared_rows(parts: Parts, listener: Listener) -> Dataset | None:
     """Return the validation rows on which steps are compared."""
     rows = parts.validation
     if rows is None or len(rows) <= _COMPARED_ROWS:
@@ -636,18 +636,20 @@ def _compared(parts: Parts, listener: Listener) -> Dataset | None:
     return rows.select(np.linspace(0, len(rows) - 1, _COMPARED_ROWS).astype(np.int64))
 
 
-def _columns(kind: str, part: Any) -> tuple[list[list[str]], NDArray[Any] | None]:
+def columns_of(kind: str, part: Any) -> tuple[list[list[str]], NDArray[Any] | None]:
     """Return the text columns and the labels of a part that is held out, which fits into memory."""
     roles = KINDS[kind]
     return [part[role][:] for role in roles.texts], None if roles.label is None else read_numbers(part, roles.label)
 
 
-def _evaluate(model: SentenceTransformer, evaluator: Evaluator) -> Evaluation:
+def evaluate(model: SentenceTransformer, evaluator: Evaluator) -> Evaluation:
+    """Measure a model; a want of memory is explained."""
     with memory.measuring(f"a model on {evaluator.rows:,} rows that it does not train on", model.device):
         return evaluator(lambda texts: model.encode(texts, batch_size=encode_batch(model.device.type)))
 
 
-def _judge(parts: Parts, metric: str, before: Evaluation | None, after: Evaluation | None) -> Verdict:
+def judge(parts: Parts, metric: str, before: Evaluation | None, after: Evaluation | None) -> Verdict:
+    """Return the verdict of a run on its test part."""
     if before is None:
         return not_judged(metric, "there is no test part; hold out some rows or give a test file")
     if after is None:
@@ -657,7 +659,8 @@ def _judge(parts: Parts, metric: str, before: Evaluation | None, after: Evaluati
     return compute_verdict(before, after, parts.test_groups)
 
 
-def _record(evaluation: Evaluation | None) -> dict[str, Any] | None:
+def record(evaluation: Evaluation | None) -> dict[str, Any] | None:
+    """Return a measurement as plain JSON data."""
     if evaluation is None:
         return None
     return {"metrics": dict(evaluation.metrics), "primary_metric": evaluation.primary_metric, "rows": evaluation.rows}

@@ -50,6 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
         import gradio as gr
 
     from workbench.ui.blocks import TAB_SCRIPT, create_blocks
+    from workbench.ui.components._script import shared_scripts
     from workbench.ui.kept import kept_script
     from workbench.ui.pages.train import TYPING_SCRIPT
     from workbench.ui.theme import create_theme
@@ -97,7 +98,7 @@ def create_app(settings: Settings) -> FastAPI:
         path="/",
         root_path=settings.root_path or None,
         theme=create_theme(),
-        head=streams_script() + stylesheet_link() + TAB_SCRIPT + TYPING_SCRIPT + kept_script(),
+        head=streams_script() + shared_scripts() + stylesheet_link() + TAB_SCRIPT + TYPING_SCRIPT + kept_script(),
         footer_links=[],
         run_history=False,
         enable_monitoring=False,

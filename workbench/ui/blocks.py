@@ -20,7 +20,7 @@ from workbench.ui.pages.data import create_data_page, describe_current
 from workbench.ui.pages.playground import SEEN_SCRIPT, create_playground_page, opened_inputs, opened_script, start_encoder
 from workbench.ui.pages.playground_updates import choices_view, open_wanted, wanted_outputs
 from workbench.ui.pages.runs import create_runs_page, list_outputs, list_view
-from workbench.ui.pages.train import create_train_page, describe_draft, fill_form
+from workbench.ui.pages.train import ask_script, create_train_page, fill_form, form_inputs, merge_form, reach_run
 from workbench.ui.present import find_dataset, find_problem, flow_steps, next_action
 from workbench.ui.quick_start import quick_start
 
@@ -91,7 +91,6 @@ class _Page:
         """Connect the events."""
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         flow = self.flow
-        plan = self.train["described"]
         data = [self.data["current"], self.data["allow_leaking"], self.data["stored"]]
         models = [self.playground[name] for name in ("first", "second", "chosen")]
         listed = list_outputs(self.runs)
@@ -115,8 +114,12 @@ class _Page:
             if name != "runs":
                 tab.select(lambda: gr.Timer(active=False), None, [timer], **quiet)
         by_name["data"].select(guarded(self.on_data), None, data, **quiet)
-        # Only the sentence: loading the form again could overwrite what the user has just begun to type.
-        by_name["train"].select(guarded(self.on_plan), None, plan, **quiet)
+        asked_js = f"(stack, ...rest) => [stack, ...({ask_script(self.train)})(...rest)]"
+        seen = [self.build["stack"], *form_inputs(self.train)]
+        merge_form(
+            self.train,
+            by_name["train"].select(guarded(self.train["on_select"]), seen, self.train["answered"], js=asked_js, **quiet),
+        )
         by_name["runs"].select(guarded(self.on_runs), None, [*listed, timer], **quiet)
         again_js = "(first, second, chosen) => [first, second, chosen, window.workbenchPlayground.open]"
         opened = gr.Checkbox(visible=False)
@@ -127,26 +130,28 @@ class _Page:
         started = start.click(
             guarded(self.on_quick_start),
             None,
-            [self.tabs, self.train["live"], *flow],
+            [self.tabs, self.train["live"], self.train["begun"], *flow],
             show_progress="minimal",
             api_visibility="private",
         )
+        reach_run(self.train, started)
         fill_form(self.context, self.train, started.then, forget=True)
-        for strip in flow:
-            strip.open(self.on_step, None, [self.tabs], **quiet)
+        flow[0].open(self.on_step, None, [self.tabs], **quiet)
+        flow[1].open(self.on_next, None, [self.tabs, self.train["live"]], **quiet)
         connect_build_page(self.context, self.build, blocks, by_name["build"])
         self.build["picked"].then(guarded(self.on_flow), None, flow, **quiet)
         # Undo may bring another encoder back.
         self.build["base"].change(guarded(self.on_flow), None, flow, **quiet)
-        for changed in (self.data["used"].change, self.runs["copied"].then, self.build["opened"].then):
+        for changed in (self.data["used"].change, self.data["allowed"].then, self.runs["copied"].then, self.build["opened"].then):
             shown = changed(guarded(self.on_flow), None, flow, **quiet)
             fill_form(self.context, self.train, shown.then, forget=True)
-        for changed in ("started", "edited", "objective"):
+        for changed in ("started", "edited"):
             self.train[changed].then(guarded(self.on_flow), None, flow, **quiet)
         self.train["live"].state(guarded(self.on_flow), None, flow, **quiet)
         self.train["live"].compare(self.on_try, models, [self.tabs, *models], **quiet)
         self.runs["show"].click(self.on_show, [self.runs["selected"]], [self.tabs, self.train["live"]], **quiet)
         self.runs["retrained"].then(guarded(self.on_flow), None, flow, **quiet)
+        self.runs["outcome"].retrained(self.on_retrained, None, [self.train["live"]], **quiet)
         self.runs["deleted"].then(guarded(self.on_flow), None, flow, **quiet)
 
     def on_open(self, tab: str | None) -> Any:
@@ -158,8 +163,7 @@ class _Page:
         from workbench.runs import list_runs
 
         draft = load_draft(self.context.home)
-        runs = [run for run in list_runs(self.context.home) if run.kind == "train"]
-        newest = max(runs, key=lambda run: run.created, default=None)
+        newest = max(list_runs(self.context.home), key=lambda run: run.created, default=None)
         dataset, problem = find_dataset(draft.data, self.context), find_problem(draft, self.context)
         return (
             flow_value(flow_steps(draft, dataset, newest, problem)),
@@ -170,10 +174,6 @@ class _Page:
         """Show the data set in use."""
         current, leaking = describe_current(self.context)
         return current, leaking, gr.Dropdown(choices=stored_choices(self.context))
-
-    def on_plan(self) -> dict[Any, Any]:
-        """Say what Start would do."""
-        return describe_draft(self.context, self.train, load_draft(self.context.home))
 
     def on_runs(self) -> dict[Any, Any]:
         """Show the history, and keep it fresh while the tab is open."""
@@ -198,12 +198,20 @@ class _Page:
     def on_quick_start(self) -> tuple[Any, ...]:
         """Start a run on the sample data and watch it."""
         run = quick_start(self.context)
-        return gr.Tabs(selected="train"), attach(run.run_id, _fresh()), *self.on_flow()
+        return gr.Tabs(selected="train"), attach(run.run_id, _fresh()), run.run_id, *self.on_flow()
 
     def on_step(self, event: gr.EventData) -> gr.Tabs:
         """Open the tab of a step of the strip."""
         tab = str(event.tab)
         return gr.Tabs(selected=tab if tab in TABS else TABS[0])
+
+    def on_next(self, event: gr.EventData) -> tuple[Any, Any]:
+        """Open the tab of what comes next; the live panel shows the run that it is about."""
+        return self.on_step(event), attach(str(event.run), _fresh()) if event.run else gr.skip()
+
+    def on_retrained(self, event: gr.EventData) -> dict[str, Any]:
+        """Show the run that was queued in the live panel."""
+        return attach(str(event.run_id), _fresh())
 
     def on_try(self, first: str | None, second: str | None, chosen: str | None, event: gr.EventData) -> dict[Any, Any]:
         """Compare a run with what it started from."""

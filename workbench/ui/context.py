@@ -6,8 +6,9 @@ import dataclasses
 import threading
 import uuid
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.recipe import EncoderInfo, TrainingConfig
 from workbench.settings import Settings
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from workbench.playground import EncoderProcess
 
 WINDOWS_REMEMBERED = 64
+
+Answer = TypeVar("Answer")
 
 
 class Context:
@@ -39,7 +42,8 @@ class Context:
         self.issued: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._encoder: EncoderProcess | None = None
         self._lock = threading.Lock()
-        self._bases: dict[str, EncoderInfo] = {}
+        self._bases: dict[str, tuple[Any, EncoderInfo]] = {}
+        self._answers: OrderedDict[tuple[str, int], Any] = OrderedDict()
         self._splits: dict[tuple[str, float, float, int], SplitSummary] = {}
         self._sentences: dict[tuple[str, float, float, int], tuple[str, ...]] = {}
 
@@ -79,18 +83,52 @@ class Context:
         return document if document is not None and epoch < document["epoch"] else None
 
     def describe_base(self, name: str) -> EncoderInfo:
-        """Return the facts of a base encoder, remembered: a form asks at every edit, and a Hub name costs a request.
+        """Return the facts of a base encoder or a run's model, remembered for as long as its files stay as they are.
 
         Raises:
-            ModelError: If there is no such encoder, or it cannot be read.
+            WorkbenchError: If there is no such encoder, or not any more.
         """
-        if name not in self._bases:
-            from workbench.models import describe_base
-            from workbench.runs import resolve_model
+        from workbench.models import describe_base
+        from workbench.runs import resolve_model
 
-            info = describe_base(resolve_model(name, self.home), self.home)
-            self._bases[name] = dataclasses.replace(info, name=name)
-        return self._bases[name]
+        folder = resolve_model(name, self.home)
+        stamp = _stamp(folder, self.home)
+        known = self._bases.get(name)
+        if known is None or known[0] != stamp:
+            self._bases.pop(name, None)
+            info = dataclasses.replace(describe_base(folder, self.home), name=name)
+            known = self._bases[name] = (stamp, info)
+        return known[1]
+
+    def answer_once(self, window: str, ask: int, work: Callable[[], Answer]) -> Answer | None:
+        """Do what a window asks for once, however often it asks: it asks again when it has waited long, or an answer got lost.
+
+        Args:
+            window: The window, by the id it gave itself.
+            ask: Number of the question.
+            work: Answers it.
+
+        Returns:
+            The answer; None while it is in the making.
+        """
+        key = (window, ask)
+        with self._lock:
+            if key in self._answers:
+                answer: Answer | None = self._answers[key]
+                return answer
+            self._answers[key] = None
+            while len(self._answers) > WINDOWS_REMEMBERED:
+                self._answers.popitem(last=False)
+        try:
+            answer = work()
+        except BaseException:
+            with self._lock:
+                self._answers.pop(key, None)
+            raise
+        with self._lock:
+            if key in self._answers:
+                self._answers[key] = answer
+        return answer
 
     def preview_split(self, ref: str, training: TrainingConfig) -> SplitSummary:
         """Return how a stored data set would be split, remembered: a version of a data set never changes.
@@ -124,6 +162,17 @@ class Context:
             if self._encoder is not None:
                 self._encoder.close()
                 self._encoder = None
+
+
+def _stamp(name: str, home: Path) -> Any:
+    """Return what changes when the files that describe an encoder do; None for one that is no folder."""
+    from workbench.models.kept import follow_pointer
+
+    for folder in (follow_pointer(Path(name).expanduser()), follow_pointer(home / "models" / name)):
+        if folder.is_dir():
+            described = (folder / file for file in ("modules.json", "config.json"))
+            return str(folder), *(file.stat().st_mtime_ns if file.is_file() else None for file in described)
+    return None
 
 
 def _split_key(ref: str, training: TrainingConfig) -> tuple[str, float, float, int]:

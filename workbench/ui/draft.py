@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,24 @@ def save_draft(home: Path, draft: Draft) -> None:
         ) from None
 
 
+def edit_draft(home: Path, edit: Callable[[Draft], Draft]) -> tuple[Draft, Draft]:
+    """Change the saved draft, with nothing in between, and save it.
+
+    Args:
+        home: Folder of the workbench.
+        edit: Returns the draft that takes the place of the one it is handed.
+
+    Returns:
+        The draft as it was and as it is now.
+    """
+    with _lock:
+        before = load_draft(home)
+        after = edit(before)
+        if after != before:
+            save_draft(home, after)
+        return before, after
+
+
 def update_draft(home: Path, **changes: Any) -> Draft:
     """Change some fields of the saved draft and save it.
 
@@ -164,7 +182,4 @@ def update_draft(home: Path, **changes: Any) -> Draft:
     """
     if "training" in changes:
         changes.setdefault("touched", SUGGESTED)
-    with _lock:
-        draft = dataclasses.replace(load_draft(home), **changes)
-        save_draft(home, draft)
-        return draft
+    return edit_draft(home, lambda draft: dataclasses.replace(draft, **changes))[1]

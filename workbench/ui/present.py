@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.number_text import decimal
 from workbench.recipe import LOSSES, TrainingConfig, default_loss
 from workbench.recipe.training import LEAST_VALIDATION_ROWS
 from workbench.ui.components.flow import FlowStep
@@ -75,7 +76,7 @@ def date_words(stamp: str | None) -> str:
 
 def number_words(value: Any) -> str:
     """Return a metric to four digits, a dash where there is none."""
-    return f"{value:.4f}".replace("-", "−") if isinstance(value, int | float) and not isinstance(value, bool) else "–"
+    return decimal(value, 4) if isinstance(value, int | float) and not isinstance(value, bool) else "–"
 
 
 def run_label(run: Run) -> str:
@@ -231,37 +232,37 @@ def next_action(draft: Draft, dataset: StoredDataset | None, last: Run | None, p
     """Return what to do next, and where; the arguments are those of `flow_steps`."""
     if last is not None and last.active:
         text = f"{last.name or last.run_id} is {last.status}. Watch the curves; stop it when they no longer improve."
-        return {"text": text, "action": "Watch the run", "tab": "train", "target": "train-live"}
+        return {"text": text, "action": "Watch the run", "tab": "train", "target": "train-live", "run": last.run_id}
     if dataset is None:
         text = "Next: choose data. Upload a table of pairs, or take the sample data."
         if draft.data:
             text = "The data set in use is gone. Next: choose another."
-        return {"text": text, "action": "Choose data", "tab": "data", "target": "data-file"}
+        return {"text": text, "action": "Choose data", "tab": "data", "target": "data-file", "run": ""}
     if problem:
         text = f"Next: mend the network. {problem}"
-        return {"text": text, "action": "Open Build", "tab": "build", "target": "build-stack"}
+        return {"text": text, "action": "Open Build", "tab": "build", "target": "build-stack", "run": ""}
     if draft.loss is not None and dataset.kind not in LOSSES[draft.loss.name].kinds:
         text = f"Next: choose another objective. {draft.loss.name} cannot learn from {kind_words(dataset.kind)}."
-        return {"text": text, "action": "Choose an objective", "tab": "train", "target": "train-loss"}
+        return {"text": text, "action": "Choose an objective", "tab": "train", "target": "train-loss", "run": ""}
     if last is not None and is_run_of(last, draft):
         return _after_run(last)
     text = f"{short_base(draft.base)} and {dataset.name} are ready. Next: start training."
-    return {"text": text, "action": "Go to Start", "tab": "train", "target": "train-start"}
+    return {"text": text, "action": "Go to Start", "tab": "train", "target": "train-start", "run": ""}
 
 
 def _after_run(last: Run) -> NextAction:
     name = last.name or last.run_id
     if last.status in {"failed", "interrupted"}:
         text = f"{name} {'failed' if last.status == 'failed' else 'was interrupted'}. Next: read why, then start again."
-        return {"text": text, "action": "Read why", "tab": "train", "target": "train-live"}
+        return {"text": text, "action": "Read why", "tab": "train", "target": "train-live", "run": last.run_id}
     if last.verdict:
         from workbench.runs import further_words
 
         words = ", ".join([OUTCOME_WORDS.get(last.verdict.get("outcome", ""), "judged"), *further_words(last)])
         text = f"{name} has ended: {words}. Next: read the verdict, then try your own sentences in the Playground."
-        return {"text": text, "action": "Read the verdict", "tab": "train", "target": "train-live"}
+        return {"text": text, "action": "Read the verdict", "tab": "train", "target": "train-live-verdict", "run": last.run_id}
     text = f"{name} was stopped. Next: see what it left, or change the settings and start again."
-    return {"text": text, "action": "See the run", "tab": "train", "target": "train-live"}
+    return {"text": text, "action": "See the run", "tab": "train", "target": "train-live", "run": last.run_id}
 
 
 def is_run_of(run: Run, draft: Draft) -> bool:
@@ -285,7 +286,7 @@ def find_problem(draft: Draft, context: Context) -> str:
 
 
 def _three(value: Any) -> str:
-    return f"{value:.3f}".replace("-", "−") if isinstance(value, int | float) else "–"
+    return decimal(value, 3) if isinstance(value, int | float) else "–"
 
 
 def split_settings(draft: Draft) -> TrainingConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from workbench.recipe import ArchitectureSpec, LayerSpec, TrainingConfig, default_loss
+from workbench.recipe import ArchitectureSpec, LayerSpec, TrainingConfig
 from workbench.ui.context import Context
 from workbench.ui.draft import update_draft
 from workbench.ui.suggestions import follow_suggestion, watched
@@ -13,8 +13,6 @@ from workbench.ui.uploads import SAMPLE_FILE, SAMPLE_TEST_FILE
 
 if TYPE_CHECKING:
     from workbench.runs import Run
-
-QUICK_START_NAME = "Quick start"
 
 
 def quick_start(context: Context) -> Run:
@@ -46,11 +44,11 @@ def quick_start(context: Context) -> Run:
         score_scale=None,
         validation_data=None,
         test_data=None if test is None else test.ref,
-        loss=default_loss(data.kind),
+        loss=None,
         training=TrainingConfig(),
         touched=(),
         watch=None,
-        name=QUICK_START_NAME,
+        name="",
     )
     draft = follow_suggestion(context, draft, data)
     return submit(dataclasses.replace(draft, watch=watched(context, draft, data)).to_recipe(), context.home)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import re
 import threading
 
 import pytest
@@ -10,6 +12,7 @@ from playwright.sync_api import expect
 
 from workbench.data import import_file, preview_split
 from workbench.recipe import TrainingConfig, suggest_training
+from workbench.runs import list_runs, submit
 from workbench.ui import Draft, load_draft, save_draft, update_draft
 from workbench.ui.pages import train
 
@@ -27,6 +30,16 @@ def field(page, name):
 
 def notice(page, name):
     return page.locator(f"#{name} .wb-notice")
+
+
+def use_stored(page, ref):
+    """Put a data set that is already there into the draft, on the open Data tab."""
+    choice = page.locator("#data-stored input")
+    if not choice.is_visible():
+        page.get_by_role("button", name="Data sets already here").click()
+    choice.click()
+    page.get_by_role("option", name=ref).click()
+    page.locator("#data-use-stored").click()
 
 
 def test_what_is_typed_before_the_form_is_filled_stays_and_the_rest_is_filled(open_tab, stored, home, monkeypatch):
@@ -106,3 +119,84 @@ def test_next_leads_to_what_is_missing_and_focuses_it(open_tab, home):
     expect(page.locator("#next")).to_contain_text("Next: start training")
     page.locator("#next button").click()
     expect(page.locator("#train-start")).to_be_focused()
+
+
+def test_start_trains_what_the_page_shows_or_says_what_another_window_changed(
+    open_tab, stored, home, tmp_path, server, monkeypatch
+):
+    """Two windows: in the second one somebody takes other data and layers; the first one's plan is of the old ones."""
+    monkeypatch.setattr(train, "start_run", lambda context, draft: submit(draft.to_recipe(), home, start=False).run_id)
+    save_draft(home, Draft(base="scratch", data=stored.ref))
+    page = open_tab("Train")
+    expect(notice(page, "train-plan")).to_contain_text("of pairs with CoSENTLoss")
+    other = page.context.new_page()
+    other.goto(f"{server.url}/?tab=data")
+    table = tmp_path / "matches.csv"
+    table.write_text("anchor,positive\n" + "".join(f"question {number},answer {number}\n" for number in range(40)))
+    other.locator("#data-file input[type=file]").set_input_files(table)
+    other.locator("#data-use").click()
+    expect(notice(other, "data-current")).to_contain_text("In use: matches")
+    other.get_by_role("tab", name="Build", exact=True).click()
+    other.get_by_role("button", name="Add Normalize", exact=True).click()
+    expect(other.locator("#build-layers textarea")).to_have_value("--base scratch --layers pooling:mean,normalize")
+    other.get_by_role("tab", name="Train", exact=True).click()
+    expect(field(other, "loss")).to_have_value("MultipleNegativesRankingLoss")
+    other.close()
+
+    page.bring_to_front()
+    page.locator("#train-start").click()
+    problem = notice(page, "train-problem")
+    expect(problem).to_have_attribute("data-tone", "error")
+    for words in (
+        "Nothing was started",
+        "layers pooling:mean → pooling:mean,normalize",
+        "data pairs: 160 scored pairs → matches: 40 matching pairs",
+        "objective CoSENTLoss",
+    ):
+        expect(problem).to_contain_text(words)
+    assert list_runs(home) == []
+    expect(field(page, "loss")).to_have_value("MultipleNegativesRankingLoss")
+    expect(notice(page, "train-plan")).to_contain_text("matching pairs of matches with MultipleNegativesRankingLoss")
+    expect(notice(page, "train-plan")).to_contain_text("Normalize")
+    # A setting of one's own, and what somebody else has set meanwhile, stand together.
+    update_draft(home, training=dataclasses.replace(load_draft(home).training, seed=77), touched=load_draft(home).touched)
+    field(page, "epochs").fill("2")
+    expect(problem).to_have_text(re.compile(r"^Changed since this plan was made: seed \d+ → 77\. "))
+    page.get_by_role("button", name="More settings").click()
+    expect(field(page, "seed")).to_have_value("77")
+    assert (load_draft(home).training.epochs, load_draft(home).training.seed) == (2, 77)
+    field(page, "name").fill("mine")
+    page.locator("#train-start").click()
+    expect(page.locator("#train-live .wb-live-name")).to_have_text("mine")
+    (run,) = list_runs(home)
+    recipe = run.recipe()
+    assert (recipe.data, recipe.architecture.to_text()) == (load_draft(home).data, "pooling:mean,normalize")
+    assert (recipe.training.epochs, recipe.training.seed, recipe.name) == (2, 77, "mine")
+
+
+def test_the_objective_follows_the_data_until_it_is_chosen_by_hand(open_tab, stored, home, tmp_path):
+    """Some objectives train on several kinds of rows; one that nobody chose must not stay for that."""
+    save_draft(home, Draft(base="scratch", data=stored.ref))
+    table = tmp_path / "labelled.csv"
+    lines = "".join(f"one {number},two {number},{number % 2}\n" for number in range(40))
+    table.write_text("sentence1,sentence2,label\n" + lines)
+    labelled = import_file(table, home, name="labelled")
+    page = open_tab("Train")
+    expect(notice(page, "train-plan")).to_contain_text("with CoSENTLoss")
+    field(page, "name").fill("mine")
+
+    def use(ref):
+        page.get_by_role("tab", name="Data", exact=True).click()
+        use_stored(page, ref)
+        page.get_by_role("tab", name="Train", exact=True).click()
+
+    use(labelled.ref)
+    expect(field(page, "loss")).to_have_value("ContrastiveLoss")
+    expect(notice(page, "train-plan")).to_contain_text("of labelled with ContrastiveLoss")
+    assert load_draft(home).loss is None
+    field(page, "loss").click()
+    page.get_by_role("option", name="CosineSimilarityLoss", exact=True).click()
+    expect(notice(page, "train-plan")).to_contain_text("with CosineSimilarityLoss")
+    use(stored.ref)
+    expect(notice(page, "train-plan")).to_contain_text("of pairs with CosineSimilarityLoss")
+    expect(field(page, "loss")).to_have_value("CosineSimilarityLoss")

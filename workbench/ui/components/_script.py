@@ -9,6 +9,9 @@ STATIC = Path(__file__).parents[1] / "static"
 PLOTLY_HEAD = '<script src="wb-static/plotly.min.js"></script>'
 """Loaded once, by the first component on an open tab that asks for it."""
 
+SHARED = ("numbers", "charts", "reach")
+"""Scripts that components share; they stand in the head of the page."""
+
 
 def read_script(name: str) -> str:
     """Return a component's script.
@@ -17,6 +20,11 @@ def read_script(name: str) -> str:
         name: File name under `static/js`, without `.js`.
     """
     return (STATIC / "js" / f"{name}.js").read_text(encoding="utf-8")
+
+
+def shared_scripts() -> str:
+    """Return the scripts for the head of the page that components share."""
+    return "".join(f"<script>{read_script(name)}</script>" for name in SHARED)
 
 
 def read_style(name: str) -> str:

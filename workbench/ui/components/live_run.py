@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.ui.components._script import PLOTLY_HEAD, read_script, read_style
+from workbench.ui.components._script import read_script, read_style
 
 
 def create_live_run(*, elem_id: str) -> gr.HTML:
@@ -20,16 +20,16 @@ def create_live_run(*, elem_id: str) -> gr.HTML:
     the user wants to compare the model in the playground.
 
     Args:
-        elem_id: Id of the element.
+        elem_id: Id of the element; `ID-head` names the run, `ID-verdict` says how it came out.
     """
     return gr.HTML(
         value=attach(None),
         html_template='<section class="wb-live" aria-label="Live view of a run" data-state="empty"></section>',
         css_template=read_style("live_run"),
         js_on_load=read_script("live_run"),
-        head=PLOTLY_HEAD,
         elem_id=elem_id,
         apply_default_css=False,
+        prefix=elem_id,
     )
 
 

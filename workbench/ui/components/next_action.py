@@ -17,16 +17,18 @@ class NextAction(TypedDict):
         action: What the button says.
         tab: Where it leads.
         target: Id of the element that then gets the focus.
+        run: The run it is about, which the live panel then shows; empty for none.
     """
 
     text: str
     action: str
     tab: str
     target: str
+    run: str
 
 
 def create_next_action(*, elem_id: str) -> gr.HTML:
-    """Return the component, empty; it has an event `open` whose data names the tab."""
+    """Return the component, empty; it has an event `open` whose data names the `tab` and the `run`."""
     return gr.HTML(
         value={},
         html_template='<div class="wb-next"><p role="status"></p><button type="button" class="wb-button" hidden></button></div>',

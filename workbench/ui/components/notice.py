@@ -5,7 +5,8 @@ The text is set through `textContent`, so that a column name or a file name is n
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -32,6 +33,12 @@ def create_notice(text: str = "", tone: Tone = "plain", *, elem_id: str) -> gr.H
     )
 
 
-def notice(text: str, tone: Tone = "plain") -> gr.HTML:
-    """Return the update that makes a notice say something else."""
-    return gr.HTML(value={"text": text, "tone": tone})
+def notice(text: str, tone: Tone = "plain", basis: Mapping[str, Any] | None = None) -> gr.HTML:
+    """Return the update that makes a notice say something else.
+
+    Args:
+        text: What it says; empty for nothing.
+        tone: How it looks.
+        basis: What it was said of. The browser keeps it with the words, and hands it back where the notice is an event's input.
+    """
+    return gr.HTML(value={"text": text, "tone": tone} | ({} if basis is None else {"basis": basis}))

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.ui.components._script import PLOTLY_HEAD, read_script, read_style
+from workbench.ui.components._script import read_script, read_style
 
 
 def create_outcome(*, elem_id: str) -> gr.HTML:
@@ -26,7 +26,6 @@ def create_outcome(*, elem_id: str) -> gr.HTML:
         html_template='<section class="wb-outcome" aria-label="Verdict of the run" data-state="empty"></section>',
         css_template=read_style("outcome"),
         js_on_load=read_script("outcome"),
-        head=PLOTLY_HEAD,
         elem_id=elem_id,
         apply_default_css=False,
     )

@@ -18,7 +18,7 @@ class Preset:
     Attributes:
         title: What its button says.
         layers: As `--layers` takes them.
-        help: One sentence on when people take it.
+        help: What it does and when people take it; what it makes of a width depends on the base, see `presets_value`.
     """
 
     title: str
@@ -35,7 +35,7 @@ def create_presets(presets: Sequence[Preset], stack: str, *, elem_id: str) -> gr
         elem_id: Id of the element; the button of preset n is `build-preset-n`, that of the base's own layers `build-own`.
     """
     return gr.HTML(
-        value=presets_value(""),
+        value=presets_value("", ()),
         html_template='<div class="wb-preset-list"></div>',
         css_template=read_style("presets"),
         js_on_load=read_script("presets"),
@@ -46,10 +46,11 @@ def create_presets(presets: Sequence[Preset], stack: str, *, elem_id: str) -> gr
     )
 
 
-def presets_value(own: str) -> dict[str, Any]:
+def presets_value(own: str, widths: Sequence[str]) -> dict[str, Any]:
     """Return what the component shows.
 
     Args:
         own: The base's own layers, as `--layers` takes them; empty where it has none.
+        widths: For each preset, what it makes of the width of the base, in a sentence; empty where that is not known.
     """
-    return {"own": own}
+    return {"own": own, "widths": list(widths)}

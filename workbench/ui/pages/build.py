@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ PRESETS = (
     Preset(
         "Sentence-BERT + Dense 256 tanh",
         "pooling:mean,dense:256:tanh",
-        "A learned map to 256 numbers between −1 and 1: smaller vectors, so a smaller and quicker index.",
+        "A learned map to 256 numbers between −1 and 1; the fewer numbers, the smaller and quicker the index.",
     ),
     Preset(
         "CLS pooling",
@@ -56,7 +56,7 @@ PRESETS = (
     Preset(
         "Mean + max pooling",
         "pooling:mean+max",
-        "Mean and largest numbers side by side: what a text is about and its strongest signals, at twice the width.",
+        "Mean and largest numbers side by side: what a text is about and its strongest signals.",
     ),
     Preset(
         "Mean pooling + Normalize",
@@ -158,7 +158,7 @@ def connect_build_page(context: Context, parts: dict[str, Any], blocks: gr.Block
     tab.select(guarded(handlers.on_select), [parts["stack"]], shown, **QUIET)
 
 
-SHOWN = ("base", "facts", "presets", "stack", "layers", "drawing", "dry", "recipe_note", "recipe", "program")
+SHOWN = ("base", "facts", "presets", "stack", "layers", "drawing", "dry", "recipe_note", "recipe", "program", "open_note")
 DRY_WORDS = (
     "Three rows of your data set go through the network as a run would begin with it, in a few seconds: "
     "shapes, numbers, texts that are cut off, and what to change."
@@ -211,6 +211,23 @@ def count_words(number: int) -> str:
     return f"{number:,}"
 
 
+def preset_widths(info: EncoderInfo | None) -> list[str]:
+    """Return for each preset what it makes of an encoder's width, in a sentence; nothing where the encoder is not known."""
+    if info is None:
+        return []
+    sentences = []
+    for preset in PRESETS:
+        architecture = ArchitectureSpec((LayerSpec("transformer"), *parse_layers(preset.layers)))
+        width = architecture.propagate(info)[-1].width or info.width
+        change = "larger" if width > info.width else "smaller"
+        sentences.append(
+            f"Here {width:,} numbers, as many as the encoder has."
+            if width == info.width
+            else f"Here {info.width:,} to {width:,} numbers: {change}."
+        )
+    return sentences
+
+
 def caption(draft: Draft, dataset: Any) -> str:
     """Return what the drawing is of, in one sentence.
 
@@ -255,8 +272,8 @@ class _Handlers:
         if not document.epoch:  # the page is opening, and `on_load` shows everything
             return {self.parts["facts"]: gr.skip()}
         if command_line(draft.base, draft.architecture) in known:
-            # The stack is the same; data set and objective may be others.
-            return self._panels(document, draft)
+            # The stack is the same; data set and objective may be others, and so may the runs to start from.
+            return {**self._base(draft.base), **self._panels(document, draft)}
         return self._show(draft, document, gently=True, words="the change made elsewhere")
 
     def on_edit(self, value: Any) -> dict[Any, Any]:
@@ -274,7 +291,13 @@ class _Handlers:
                 saved = command_line(document.base, document.architecture)
                 replaced = self._replaced(before, document, saved)
             ack = acknowledge(document, encoder, saved, replaced)
-            changes = {self.parts["stack"]: gr.HTML(ack=numbered(ack)), **self._panels(document, draft)}
+            changes = {
+                self.parts["stack"]: gr.HTML(ack=numbered(ack)),
+                # What was refused before is history.
+                self.parts["facts"]: self._facts(document.base),
+                self.parts["open_note"]: notice(""),
+                **self._panels(document, draft),
+            }
             if saved is not None:
                 changes[self.parts["layers"]] = saved
             if before.base != draft.base:
@@ -290,24 +313,33 @@ class _Handlers:
         self.context.last_edit = (saved, document.window)
         return describe_replaced(before.base, before.architecture.layers, line) if unseen else None
 
-    def on_base(self, value: Any, event: gr.EventData) -> dict[Any, Any]:
+    def on_base(self, value: Any, event: gr.EventData) -> Any:
         """Take another base encoder, with its own layers."""
         document = self._current(value)
         wanted = str(event.name or "").strip()
+        return self._once(document, lambda: self._take_base(document, wanted))
+
+    def _take_base(self, document: Document, wanted: str) -> dict[Any, Any]:
         if wanted == document.base and document.epoch:
-            return {self.parts["facts"]: self._facts(wanted), self.parts["stack"]: gr.HTML(ack=numbered(decline(document)))}
+            # Putting the name back after one that was refused comes here too, and must not take the reason away.
+            return {self.parts["stack"]: gr.HTML(ack=numbered(decline(document)))}
         try:
             if not wanted:
                 raise ModelError("No base encoder is chosen; choose one from the list.", field="base")
             info = self.context.describe_base(wanted)
             draft = update_draft(self.context.home, base=wanted, architecture=own_layers(info))
         except Exception as error:
-            return self._refuse(document, error, f" The layers still belong to {document.base}." if document.base else "")
+            words = f" The layers still belong to {document.base}." if document.base else ""
+            shown = {self.parts["base"]: gr.Dropdown(choices=self._choices(document.base), value=document.base)}
+            return {**self._refuse(document, error, words), **(shown if document.base else {})}
         return self._show(draft, document, words=f"the encoder {short_base(wanted)}")
 
-    def on_preset(self, value: Any, event: gr.EventData) -> dict[Any, Any]:
+    def on_preset(self, value: Any, event: gr.EventData) -> Any:
         """Replace the layers after the encoder by those of a preset."""
         document = self._current(value)
+        return self._once(document, lambda: self._take_preset(document, event))
+
+    def _take_preset(self, document: Document, event: gr.EventData) -> dict[Any, Any]:
         try:
             preset = PRESETS[int(event.number) - 1]
             draft = self._put(document, parse_layers(preset.layers))
@@ -315,15 +347,25 @@ class _Handlers:
             return self._refuse(document, error)
         return self._show(draft, document, words=f"the preset {preset.title}")
 
-    def on_own(self, value: Any) -> dict[Any, Any]:
+    def on_own(self, value: Any) -> Any:
         """Replace the layers after the encoder by those the model brings along."""
         document = self._current(value)
+        return self._once(document, lambda: self._take_own(document))
+
+    def _take_own(self, document: Document) -> dict[Any, Any]:
         try:
             info = self.context.describe_base(document.base or load_draft(self.context.home).base)
             draft = self._put(document, own_layers(info).layers[1:])
         except Exception as error:
             return self._refuse(document, error)
         return self._show(draft, document, words="the model's own layers")
+
+    def _once(self, document: Document, work: Callable[[], dict[Any, Any]]) -> Any:
+        """Return what replaces a stack; nothing while that is still being found out."""
+        if not document.window:
+            return work()
+        found = self.context.answer_once(document.window, document.ask, work)
+        return gr.skip() if found is None else found
 
     def _refuse(self, document: Document, error: Exception, words: str = "") -> dict[Any, Any]:
         """Return what says why the stack was not replaced; without an answer the page would ask again and again."""
@@ -434,6 +476,7 @@ class _Handlers:
             **self._base(draft.base),
             self.parts["stack"]: gr.HTML(news=value),
             self.parts["layers"]: line,
+            self.parts["open_note"]: notice(""),
             **self._panels(document, draft),
         }
 
@@ -444,7 +487,7 @@ class _Handlers:
         return {
             self.parts["base"]: gr.Dropdown(choices=self._choices(name), value=name),
             self.parts["facts"]: self._facts(name),
-            self.parts["presets"]: gr.HTML(value=presets_value(own)),
+            self.parts["presets"]: gr.HTML(value=presets_value(own, preset_widths(info))),
         }
 
     def _panels(self, document: Document, draft: Draft) -> dict[Any, Any]:
@@ -506,17 +549,17 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
     stack = [parts["stack"]]
     parts["stack"].edit(handlers.on_edit, stack, shown, trigger_mode="multiple", concurrency_limit=ASKED_AT_ONCE, **QUIET)
     parts["stack"].look(guarded(handlers.on_select), stack, shown, **QUIET)
-    parts["stack"].preset(handlers.on_preset, stack, shown, concurrency_limit=ASKED_AT_ONCE, **QUIET)
-    parts["stack"].own(handlers.on_own, stack, shown, concurrency_limit=ASKED_AT_ONCE, **QUIET)
+    # A question that is asked again must reach Python although the first is still open, for its answer may be lost.
+    again: dict[str, Any] = {"trigger_mode": "multiple", "concurrency_limit": ASKED_AT_ONCE}
+    parts["stack"].preset(handlers.on_preset, stack, shown, **again, **QUIET)
+    parts["stack"].own(handlers.on_own, stack, shown, **again, **QUIET)
     # The encoder process lets requests wait for each other by itself; what cannot be built is said without waiting.
     parts["try"].click(handlers.on_try, stack, [parts["dry"]], concurrency_limit=ASKED_AT_ONCE, **QUIET)
     searched = [parts["hub_note"], parts["found"]]
     search: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", "show_progress_on": parts["query"]}
     gr.on([parts["search"].click, parts["query"].submit], guarded(handlers.on_search), [parts["query"]], searched, **search)
     search["show_progress_on"] = parts["start"]
-    parts["picked"] = parts["stack"].base(handlers.on_base, stack, shown, concurrency_limit=ASKED_AT_ONCE, **search)
+    parts["picked"] = parts["stack"].base(handlers.on_base, stack, shown, **again, **search)
     for choice in ("base", "found"):
         parts[choice].input(None, parts[choice], None, js=request_script("base", "name", elem_id=STACK), api_visibility="private")
-    parts["opened"] = parts["open"].upload(
-        guarded(handlers.on_open), [parts["open"], *stack], [*shown, parts["open_note"]], **search
-    )
+    parts["opened"] = parts["open"].upload(guarded(handlers.on_open), [parts["open"], *stack], shown, **search)

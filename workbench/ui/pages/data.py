@@ -307,7 +307,7 @@ class _Handlers:
         draft = update_draft(
             self.home, data=dataset.ref, columns={}, score_scale=None, test_data=None, validation_data=None, loss=loss
         )
-        return self.updates(self._changed(draft, used))
+        return self.updates({**self._changed(draft, used), "summary": notice("")})
 
     def on_delete_stored(self, ref: str | None, used: float) -> dict[Any, Any]:
         """Delete a stored data set."""
@@ -317,7 +317,10 @@ class _Handlers:
         draft = load_draft(self.home)
         if draft.data == ref:
             draft = update_draft(self.home, data=None)
-        return self.updates({**self._changed(draft, used), "stored": gr.Dropdown(choices=stored_choices(self.context), value=None)})
+        return self.updates({**self._changed(draft, used), **self._unlisted()})
+
+    def _unlisted(self) -> dict[str, Any]:
+        return {"stored": gr.Dropdown(choices=stored_choices(self.context), value=None), "summary": notice("")}
 
     def on_allow(self, allowed: bool) -> None:
         """Remember whether a random split is acceptable."""
@@ -370,6 +373,8 @@ def _wire(context: Context, parts: dict[str, Any]) -> None:
     parts["use"].click(
         handlers.on_use, [*tokens, *of("shape"), *scale, *of("used"), *slots], [*changed, *of("stored", "summary", "use")], **quiet
     )
-    parts["use_stored"].click(guarded(handlers.on_use_stored), of("stored", "used"), changed, **quiet)
-    parts["delete_stored"].click(guarded(handlers.on_delete_stored), of("stored", "used"), [*changed, *of("stored")], **quiet)
-    parts["allow_leaking"].input(guarded(handlers.on_allow), of("allow_leaking"), None, **quiet)
+    parts["use_stored"].click(guarded(handlers.on_use_stored), of("stored", "used"), [*changed, *of("summary")], **quiet)
+    parts["delete_stored"].click(
+        guarded(handlers.on_delete_stored), of("stored", "used"), [*changed, *of("stored", "summary")], **quiet
+    )
+    parts["allowed"] = parts["allow_leaking"].input(guarded(handlers.on_allow), of("allow_leaking"), None, **quiet)

@@ -23,11 +23,11 @@ function say(node, text) {
 
 function figure(value) {
   if (value === null) return "none";
-  const text = Math.abs(value) >= 1000 || (value !== 0 && Math.abs(value) < 0.001) ? value.toExponential(1) : value.toFixed(3);
-  return text.replace("-", "−");
+  const text = Math.abs(value) >= 1000 || (value !== 0 && Math.abs(value) < 0.001) ? value.toExponential(1).replace("-", "−") : window.workbenchNumbers.decimal(value, 3);
+  return text;
 }
 
-const share = (value) => `${Math.round(value * 100)} %`;
+const share = (value) => `${Math.round(value * 100)}%`;
 
 function remarks(layer) {
   const words = [];

@@ -39,6 +39,7 @@ for (const [what, why] of [
 
 const body = make("div", "wb-live-body", root);
 const head = make("div", "wb-live-head", body);
+head.id = `${props.prefix}-head`;
 const name = make("h3", "wb-live-name", head);
 const badge = make("span", "wb-badge", head);
 const facts = make("span", "wb-live-facts", head);
@@ -65,6 +66,8 @@ const line = make("p", "wb-live-line", status);
 line.setAttribute("role", "status");
 
 const verdict = make("div", "wb-verdict", body);
+verdict.id = `${props.prefix}-verdict`;
+verdict.tabIndex = -1;
 verdict.hidden = true;
 const verdictTitle = make("strong", "", verdict);
 const verdictSentence = make("p", "", verdict);
@@ -74,6 +77,7 @@ const verdictNumbers = make("dl", "wb-numbers", verdict);
 const tryButton = make("button", "wb-button", verdict, "Compare in the playground");
 tryButton.type = "button";
 
+const drawing = window.workbenchCharts;
 const charts = make("div", "wb-charts", body);
 function makeChart(key, title, term) {
   const figure = make("figure", "wb-chart", charts);
@@ -89,7 +93,7 @@ const lossChart = makeChart("loss", "Training loss", "lower is better");
 const metricChart = makeChart("metric", "Held-out metric", "on the validation part");
 const rateChart = makeChart("learning_rate", "Size of a step", "learning rate");
 const gradientChart = makeChart("grad_norm", "Size of a correction", "gradient norm");
-make("p", "wb-hint wb-zoom-hint", body, "Drag over a curve to zoom in, double-click to see all of it; it stays zoomed while points arrive.");
+const zoomHint = make("p", "wb-hint wb-zoom-hint", body, "Drag over a curve to zoom in, double-click to see all of it; it stays zoomed while points arrive.");
 
 const evaluationBox = make("section", "wb-evaluations", body);
 evaluationBox.setAttribute("aria-label", "What each evaluation saw");
@@ -143,6 +147,7 @@ let watching = null;
 let stops = [];
 let stopAt = null;
 let selected = [0, 1];
+let waiting = null;
 
 const MOST = 1500; // loss is drawn twice, as it is and smoothed: 3000 points in all
 const AFTER_THINNING = 1000;
@@ -155,11 +160,8 @@ const SIDES = {
   triplets: ["anchor and positive", "anchor and negative"],
 };
 
-const minus = (text) => text.replace(/^-/, "−");
-const finite = (value) => typeof value === "number" && Number.isFinite(value);
+const { finite, decimal: digits, signed } = window.workbenchNumbers;
 const count = (value) => Math.round(value).toLocaleString("en-US");
-const digits = (value, places) => (finite(value) ? minus(value.toFixed(places)).replace(/^−(0\.0*)$/, "$1") : "–");
-const signed = (value, places) => (finite(value) ? (value < 0 ? "−" : "+") + Math.abs(value).toFixed(places) : "–");
 
 function colour(variable, fallback) {
   return getComputedStyle(root).getPropertyValue(variable).trim() || fallback;
@@ -214,6 +216,20 @@ function resetCharts() {
   delete evaluationBox.dataset.step;
 }
 
+/** Whether plotly is there; once it is, everything is drawn that came before it. */
+function canDraw() {
+  if (drawing.ready()) return true;
+  waiting ??= drawing.load().then(drawAll, () => {}).finally(() => (waiting = null));
+  return false;
+}
+
+function drawAll() {
+  if (run === null) return;
+  if (curve.step.length) drawCurves(null);
+  if (evaluations.length) drawMetric(evaluations[0].primary_metric);
+  drawStop();
+}
+
 // --- curves ----------------------------------------------------------------------------------------------------------
 
 /** Which points stay: the first, the last, and of each stretch between the lowest and the highest by each key. */
@@ -260,13 +276,18 @@ const CURVES = () => [
 ];
 
 function drawCurves(added) {
+  const end = curve.step.length - 1;
+  lossChart.readout.textContent = digits(curve.smooth[end], 4);
+  rateChart.readout.textContent = finite(curve.learning_rate[end]) ? curve.learning_rate[end].toExponential(1) : "–";
+  gradientChart.readout.textContent = digits(curve.grad_norm[end], 3);
+  if (!canDraw()) return;
   for (const { chart, keys, title, traces } of CURVES()) {
     const indices = keys.map((_, index) => index);
     if (!chart.drawn) {
       const figureLayout = layout(title);
       if (chart === rateChart) figureLayout.yaxis.exponentformat = "e";
       if (chart === gradientChart) figureLayout.yaxis.rangemode = "tozero";
-      Plotly.newPlot(chart.plot, traces.map((trace, index) => lines([...curve.step], [...curve[keys[index]]], trace)), figureLayout, CONFIG);
+      drawing.draw(chart.plot, traces.map((trace, index) => lines([...curve.step], [...curve[keys[index]]], trace)), figureLayout, CONFIG);
       chart.drawn = true;
     } else if (added === null) {
       Plotly.restyle(chart.plot, { x: keys.map(() => [...curve.step]), y: keys.map((key) => [...curve[key]]), mode: "lines" }, indices);
@@ -277,10 +298,6 @@ function drawCurves(added) {
       Plotly.extendTraces(chart.plot, { x: keys.map(() => tail("step")), y: keys.map(tail) }, indices);
     }
   }
-  const end = curve.step.length - 1;
-  lossChart.readout.textContent = digits(curve.smooth[end], 4);
-  rateChart.readout.textContent = finite(curve.learning_rate[end]) ? curve.learning_rate[end].toExponential(1) : "–";
-  gradientChart.readout.textContent = digits(curve.grad_norm[end], 3);
   root.dataset.drawn = String(2 * curve.step.length);
 }
 
@@ -312,6 +329,7 @@ function drawMetric(metric) {
   const flat = baseline === null ? [[], []] : [[0, end], [baseline.value, baseline.value]];
   metricChart.hint.textContent = metric;
   metricChart.readout.textContent = digits(y[y.length - 1], 4);
+  if (!canDraw()) return;
   if (metricChart.drawn) {
     Plotly.restyle(metricChart.plot, { x: [flat[0], x, best[0]], y: [flat[1], y, best[1]] }, [0, 1, 2]);
     return;
@@ -322,7 +340,7 @@ function drawMetric(metric) {
     const font = { size: 11, color: colour("--body-text-color", "#333") };
     figureLayout.annotations = [{ x: 1, xref: "paper", xanchor: "right", y: baseline.value, yanchor: "bottom", text, showarrow: false, font }];
   }
-  Plotly.newPlot(
+  drawing.draw(
     metricChart.plot,
     [
       { x: flat[0], y: flat[1], type: "scatter", mode: "lines", line: { color: muted(), width: 1.5, dash: "dash" }, name: "base", hoverinfo: "skip" },
@@ -405,7 +423,7 @@ function drawCosines(step) {
   figureLayout.legend = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 11 } };
   figureLayout.margin.t = 44;
   delete cosinePlot.dataset.empty;
-  Plotly.react(cosinePlot, traces, figureLayout, CONFIG);
+  if (canDraw()) drawing.draw(cosinePlot, traces, figureLayout, CONFIG);
   const means = ({ cosine }) => [cosine.positive_mean, cosine.negative_mean];
   const [right, wrong] = means(now);
   const [rightFirst, wrongFirst] = means(first);
@@ -513,6 +531,7 @@ function drawWatch(step) {
       const cell = cellAt(row, column);
       const words = row === column ? "1" : digits(value, 2);
       if (cell.textContent !== words) cell.textContent = words;
+      cell.dataset.long = String(words.length > 4);
       cell.style.setProperty("--share", `${Math.round((100 * Math.max(0, value - low)) / (1 - low || 1))}%`);
     }),
   );
@@ -616,6 +635,10 @@ function showVerdict() {
 function statusLine(eta) {
   const steps = run.total_steps ? `step ${count(run.step || 0)} of ${count(run.total_steps)}` : "";
   if (run.status === "queued") return "Waiting for its turn: one run trains at a time.";
+  if (run.kind === "measure" && !(run.step > 0)) {
+    // Where the verdict takes trainings after all, steps are counted as ever.
+    return ENDED.includes(run.status) ? "Measured again on the corrected test rows; the model is the same, nothing was trained." : "Measuring the base and the model again on the corrected test rows; nothing is trained.";
+  }
   if (run.status === "running" && !(run.step > 0)) return "Preparing: reading the data, loading the encoder, measuring it before training…";
   const folds = (run.facts || {}).cross_validation;
   if (run.status === "running" && folds) return `Trained and saved. Cross-validation for the verdict: ${count(folds.done)} of ${count(folds.total)} trainings done.`;
@@ -626,7 +649,7 @@ function statusLine(eta) {
     if (finite(run.seconds)) parts.push(`trained for ${duration(run.seconds)}`);
   } else {
     if (finite(eta)) parts.push(`about ${duration(eta)} left`);
-    if (bestMetric) parts.push(`best so far ${bestMetric.value.toFixed(4)} at step ${count(bestMetric.step)}`);
+    if (bestMetric) parts.push(`best so far ${digits(bestMetric.value, 4)} at step ${count(bestMetric.step)}`);
   }
   return parts.filter(Boolean).join(" · ");
 }
@@ -653,6 +676,8 @@ function render(live) {
   if (run.message && (run.status === "failed" || run.status === "interrupted" || run.status === "stopped")) words = run.message;
   if (line.textContent !== words) line.textContent = words;
   line.dataset.tone = run.status === "failed" ? "error" : "plain";
+  // A run that only measures has no curves.
+  for (const part of [charts, zoomHint, evaluationBox]) part.hidden = run.kind === "measure" && !pointCount;
   showVerdict();
   if (log.textContent !== live.log) {
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 30;
@@ -717,7 +742,7 @@ async function older(id) {
 
 async function find() {
   const wanted = new URL(window.location.href).searchParams.get("run");
-  const runs = (await fetchJson("api/runs")).runs.filter((item) => item.kind === "train");
+  const { runs } = await fetchJson("api/runs");
   const active = runs.filter((item) => !ENDED.includes(item.status));
   const started = (item) => String(item.created || "");
   const newest = (items) => items.reduce((last, item) => (last === null || started(item) > started(last) ? item : last), null);

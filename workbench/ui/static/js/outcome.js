@@ -29,9 +29,9 @@ function make(tag, className, parent, text) {
   return node;
 }
 
-const finite = (value) => typeof value === "number" && Number.isFinite(value);
-const fixed = (value, digits = 3) => (finite(value) ? value.toFixed(digits).replace("-", "−") : "–");
-const signed = (value, digits = 3) => (finite(value) ? (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits) : "–");
+const { finite } = window.workbenchNumbers;
+const fixed = (value, places = 3) => window.workbenchNumbers.decimal(value, places);
+const signed = (value, places = 3) => window.workbenchNumbers.signed(value, places);
 const count = (value) => value.toLocaleString("en-US");
 const shown = (value) => (typeof value === "number" ? (Number.isInteger(value) ? count(value) : fixed(value)) : value);
 
@@ -68,7 +68,7 @@ function drawInterval(parent, difference, [low, high]) {
   const place = (value) => `${(100 * (value - left + pad)) / (right - left + 2 * pad)}%`;
   const box = make("div", "wb-interval", parent);
   box.setAttribute("role", "img");
-  box.setAttribute("aria-label", `Difference ${signed(difference)}, 95 % interval ${signed(low)} to ${signed(high)}; zero means no difference.`);
+  box.setAttribute("aria-label", `Difference ${signed(difference)}, 95% interval ${signed(low)} to ${signed(high)}; zero means no difference.`);
   const track = make("div", "wb-interval-track", box);
   const zero = make("div", "wb-interval-zero", track);
   zero.style.left = place(0);
@@ -98,7 +98,7 @@ function drawCard(question, [title, tone], found, rowsWord) {
   if (finite(found.after) || finite(found.before)) {
     const numbers = make("dl", "wb-oc-numbers", card);
     const interval = Array.isArray(found.interval) ? `${signed(found.interval[0])} to ${signed(found.interval[1])}` : "–";
-    const items = [["Base", fixed(found.before)], ["Tuned", fixed(found.after)], ["Difference", signed(found.difference)], ["95 % interval", interval], [rowsWord, count(found.rows ?? found.pairs ?? 0)]];
+    const items = [["Base", fixed(found.before)], ["Tuned", fixed(found.after)], ["Difference", signed(found.difference)], ["95% interval", interval], [rowsWord, count(found.rows ?? found.pairs ?? 0)]];
     if (found.unrelated_cosine) {
       items.push(["Unrelated texts, mean cosine", `${fixed(found.unrelated_cosine.before, 2)} → ${fixed(found.unrelated_cosine.after, 2)}`]);
     }
@@ -147,8 +147,8 @@ function drawLinks({ parent, children }) {
     const outcome = run.outcome && VERDICTS[run.outcome] ? VERDICTS[run.outcome][0].toLowerCase() : run.status;
     make("span", "wb-oc-hint", links, outcome);
   };
-  if (parent) add("Retrained from", parent);
-  for (const child of children) add("Retrained as", child);
+  if (parent) add("Corrected from", parent);
+  for (const child of children) add("Corrected as", child);
   links.hidden = !links.children.length;
   if (parent) {
     make("span", "wb-oc-hint", links, "Both models were measured anew on the corrected test rows, so the verdicts of the two runs are not one measurement.");
@@ -168,7 +168,8 @@ function makeBox(parent, title) {
 function plot(node, traces, xTitle, yTitle, shapes, extra) {
   const grid = colour("--border-color-primary", "#ddd");
   const axis = { gridcolor: grid, linecolor: grid, zeroline: false, automargin: true, fixedrange: true };
-  Plotly.newPlot(
+  plots.push(node);
+  window.workbenchCharts.draw(
     node,
     traces,
     {
@@ -187,7 +188,6 @@ function plot(node, traces, xTitle, yTitle, shapes, extra) {
     },
     { displayModeBar: false, responsive: true },
   );
-  plots.push(node);
 }
 
 function drawSpread(calibration) {
@@ -215,35 +215,39 @@ function drawSpread(calibration) {
     return [side, at, makeBox(charts, finite(at) ? `${title}, threshold ${fixed(at, 2)}` : title)];
   });
   const curveBox = reliability.tuned.length ? makeBox(charts, "Calibration: does the cosine say the score?") : null;
-  for (const [side, at, box] of sides) {
-    const traces = distribution.groups.map((group, index) => ({
-      x,
-      y: share(group[side]),
-      name: group.name.replace(/&/g, "&amp;").replace(/</g, "&lt;"),
-      type: "scatter",
-      mode: "lines",
-      fill: "tozeroy",
-      line: { shape: "hvh", width: 1.5, color: palette[index % palette.length] },
-      hovertemplate: "%{y:.0%} near cosine %{x:.2f}<extra></extra>",
-    }));
-    const shapes = finite(at) ? [{ type: "line", x0: at, x1: at, y0: 0, y1: 1, yref: "paper", line: { color: colour("--body-text-color", "#222"), width: 1.5, dash: "dot" } }] : [];
-    plot(box, traces, "cosine", "share of the group", shapes, { x: {}, y: { tickformat: ".0%", range: [0, highest * 1.05] } });
-  }
-  if (curveBox) {
-    const curve = (points, name, line) => ({
-      x: points.map((point) => point.cosine),
-      y: points.map((point) => point.target),
-      name,
-      type: "scatter",
-      mode: "lines+markers",
-      line: { color: line, width: 2 },
-      marker: { size: 6 },
-      hovertemplate: "mean cosine %{x:.2f}, mean score %{y:.2f}<extra></extra>",
-    });
-    const diagonal = { type: "line", x0: 0, y0: 0, x1: 1, y1: 1, line: { color: muted, width: 1, dash: "dot" } };
-    const target = table && table.label === "label" ? "share of matches" : "mean score (0 to 1)";
-    plot(curveBox, [curve(reliability.base, "base", muted), curve(reliability.tuned, "tuned", accent)], "mean cosine of a tenth of the pairs", target, [diagonal], { x: {}, y: { range: [-0.05, 1.05] } });
-  }
+  const drawPlots = () => {
+    for (const [side, at, box] of sides) {
+      const traces = distribution.groups.map((group, index) => ({
+        x,
+        y: share(group[side]),
+        name: group.name.replace(/&/g, "&amp;").replace(/</g, "&lt;"),
+        type: "scatter",
+        mode: "lines",
+        fill: "tozeroy",
+        line: { shape: "hvh", width: 1.5, color: palette[index % palette.length] },
+        hovertemplate: "%{y:.0%} near cosine %{x:.2f}<extra></extra>",
+      }));
+      const shapes = finite(at) ? [{ type: "line", x0: at, x1: at, y0: 0, y1: 1, yref: "paper", line: { color: colour("--body-text-color", "#222"), width: 1.5, dash: "dot" } }] : [];
+      plot(box, traces, "cosine", "share of the group", shapes, { x: {}, y: { tickformat: ".0%", range: [0, highest * 1.05] } });
+    }
+    if (curveBox) {
+      const curve = (points, name, line) => ({
+        x: points.map((point) => point.cosine),
+        y: points.map((point) => point.target),
+        name,
+        type: "scatter",
+        mode: "lines+markers",
+        line: { color: line, width: 2 },
+        marker: { size: 6 },
+        hovertemplate: "mean cosine %{x:.2f}, mean score %{y:.2f}<extra></extra>",
+      });
+      const diagonal = { type: "line", x0: 0, y0: 0, x1: 1, y1: 1, line: { color: muted, width: 1, dash: "dot" } };
+      const target = table && table.label === "label" ? "share of matches" : "mean score (0 to 1)";
+      plot(curveBox, [curve(reliability.base, "base", muted), curve(reliability.tuned, "tuned", accent)], "mean cosine of a tenth of the pairs", target, [diagonal], { x: {}, y: { range: [-0.05, 1.05] } });
+    }
+  };
+  // Words do not wait for charts, and charts that are no longer wanted are not drawn.
+  window.workbenchCharts.load().then(() => charts.isConnected && drawPlots(), () => {});
   if (threshold) drawThreshold(threshold);
   else if (calibration.no_threshold) make("p", "wb-oc-threshold", spread, `No threshold: ${calibration.no_threshold}.`).style.marginTop = "12px";
 }
@@ -282,6 +286,7 @@ let marked = false;
 let rowsBody = null;
 let more = null;
 let retrainButton = null;
+let measuresOnly = false;
 let tally = null;
 let saved = null;
 
@@ -341,8 +346,8 @@ function buildErrors() {
   const retrain = make("div", "wb-oc-retrain", errors);
   const words = make("div", "", retrain);
   tally = make("p", "wb-oc-tally", words);
-  make("p", "wb-oc-hint", words, "Retraining stores a corrected version of the data beside the old one and queues a run linked to this one. These are test rows, so what the model learns from stays the same; base and tuned model are both measured again on the corrected rows. The test part itself changes, so the two verdicts are not one measurement. Rows kept for review stay as they are.");
-  retrainButton = make("button", "wb-oc-button wb-oc-primary wb-oc-go", retrain, "Retrain with these fixes");
+  make("p", "wb-oc-hint", words, `A corrected version of the data is stored beside the old one, and a run linked to this one is queued. These are test rows, so what the model learns from stays the same: ${measuresOnly ? "nothing is trained, the base and this very model are measured again on the corrected rows." : "it is trained again as it was, for the verdict takes trainings or the model is gone, and measured on the corrected rows."} The test part itself changes, so the two verdicts are not one measurement. Rows kept for review stay as they are.`);
+  retrainButton = make("button", "wb-oc-button wb-oc-primary wb-oc-go", retrain, measuresOnly ? "Measure again with these fixes" : "Retrain with these fixes");
   retrainButton.type = "button";
   retrainButton.addEventListener("click", retrainNow);
 }
@@ -352,7 +357,7 @@ function showTally() {
   const parts = [fix && `${fix} to fix`, drop && `${drop} to drop`, review && `${review} kept for review`].filter(Boolean);
   tally.textContent = parts.length ? `Marked: ${parts.join(", ")}.` : "No row is marked yet.";
   retrainButton.disabled = !(fix || drop) || !table.data_there;
-  if (!table.data_there) tally.textContent += " The data set was deleted, so nothing can be retrained.";
+  if (!table.data_there) tally.textContent += " The data set was deleted, so nothing can be corrected.";
   root.dataset.marks = String(fix + drop + review);
 }
 
@@ -500,6 +505,7 @@ async function load(anew) {
   }
   if (at !== generation) return;
   const judged = found.active ? null : found.verdict;
+  measuresOnly = found.measures_only;
   const signature = JSON.stringify([found.run_id, judged, found.general, found.has_errors]);
   drawLinks(found);
   if (anew || signature !== drawn) {

@@ -21,15 +21,16 @@ function makeButton(id, title, help, press) {
 }
 
 const own = makeButton("build-own", "The model's own layers", "", () => replace("own", {}));
-(props.presets || []).forEach((preset, index) => {
-  makeButton(`build-preset-${index + 1}`, preset.title, preset.help, () => replace("preset", { number: index + 1 }));
-});
+const presets = props.presets || [];
+const helps = presets.map((preset, index) => makeButton(`build-preset-${index + 1}`, preset.title, preset.help, () => replace("preset", { number: index + 1 })));
 
 function render() {
   const layers = (props.value && props.value.own) || "";
   own.textContent = layers
     ? `As this model was saved, trained weights included: ${layers}.`
     : "This model is a plain encoder without layers of its own; it gets mean pooling.";
+  const widths = (props.value && props.value.widths) || [];
+  presets.forEach((preset, index) => (helps[index].textContent = [preset.help, widths[index]].filter(Boolean).join(" ")));
 }
 
 watch("value", render);
