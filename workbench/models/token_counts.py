@@ -168,15 +168,12 @@ class TokenCounts:
             encoder: What to call it.
             remedy: What to do where texts are cut off, as the end of a sentence.
         """
-        return [
-            (kind, text)
-            for kind, text in (
-                ("cut", self._cut_words(encoder, remedy)),
-                ("unknown", self._unknown_words(encoder)),
-                ("foreign", self._foreign_words(encoder)),
-            )
-            if text
+        found: list[tuple[Kind, str]] = [
+            ("cut", self._cut_words(encoder, remedy)),
+            ("unknown", self._unknown_words(encoder)),
+            ("foreign", self._foreign_words(encoder)),
         ]
+        return [(kind, text) for kind, text in found if text]
 
     def _cut_words(self, encoder: str, remedy: str) -> str:
         count, texts = self.cut_texts, len(self.tokens)

@@ -7,6 +7,7 @@ from .examples import ExampleSet as ExampleSet
 from .examples import open_examples as open_examples
 from .examples import save_examples as save_examples
 from .matrix import cosine_matrix as cosine_matrix
+from .matrix import find_read_alike as find_read_alike
 from .matrix import similarity as similarity
 from .network_probe import run_dry_pass as run_dry_pass
 from .process import EncoderProcess as EncoderProcess

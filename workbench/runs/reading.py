@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.data import open_dataset
 from workbench.data.texts import TextColumn, spread_texts
 from workbench.errors import WorkbenchError
 from workbench.models import TokenCounts, count_before_loading, describe_base
 from workbench.models.token_counts import cut_remedy, short_name
-from workbench.recipe import KINDS
+from workbench.recipe import KINDS, Recipe
 from workbench.runs.history import resolve_model
 
 
@@ -58,15 +59,19 @@ def read_columns(base: str, columns: Sequence[TextColumn], home: Path, limit: in
         return None
 
 
-def read_table(base: str, kind: str, table: Any, home: Path, limit: int | None = None) -> Reading | None:
-    """Return how much of a data set's texts a base encoder would read, see `read_columns`.
+def read_dataset(recipe: Recipe, home: Path) -> Reading | None:
+    """Return how much of a recipe's stored data set its base encoder would read, see `read_columns`.
 
     Args:
-        base: As a recipe names it.
-        kind: Kind of data set.
-        table: Its rows, by role.
+        recipe: Its data are stored already.
         home: Folder of the workbench.
-        limit: Where texts will be cut off; None for the encoder's own.
     """
-    columns: Mapping[str, TextColumn] = {role: table[role] for role in KINDS[kind].texts}
-    return read_columns(base, list(columns.values()), home, limit)
+    try:
+        stored = open_dataset(recipe.data, home)
+        table = stored.table()
+    except WorkbenchError:  # said where the data set is used
+        return None
+    layers = recipe.architecture.layers if recipe.architecture is not None else ()
+    limit = layers[0].params.get("max_seq_length") if layers else None
+    columns: list[TextColumn] = [table[role] for role in KINDS[stored.kind].texts]
+    return read_columns(recipe.base, columns, home, limit)

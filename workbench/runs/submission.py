@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from workbench.data import StoredDataset, import_file, is_dataset_ref, open_dataset, open_parts
@@ -24,7 +25,13 @@ BYTES_PER_WEIGHT = 4
 """Models are saved in fp32."""
 
 
-def submit(recipe: Recipe, home: Path, start: bool = True, parent: str | None = None) -> Run:
+def submit(
+    recipe: Recipe,
+    home: Path,
+    start: bool = True,
+    parent: str | None = None,
+    before: Callable[[Recipe], None] = lambda recipe: None,
+) -> Run:
     """Check a recipe, freeze it and queue it.
 
     Args:
@@ -32,6 +39,7 @@ def submit(recipe: Recipe, home: Path, start: bool = True, parent: str | None = 
         home: Folder of the workbench.
         start: Whether to start a supervisor; without it the run waits until the next one is started.
         parent: The run whose corrections this one is retrained with, or None.
+        before: Is handed the recipe with nothing left open, before the run is queued.
 
     Returns:
         The queued run.
@@ -44,6 +52,7 @@ def submit(recipe: Recipe, home: Path, start: bool = True, parent: str | None = 
     check_space(describe_start(recipe.base, home), home)
     try:
         settled, name = settle(recipe, home)
+        before(settled)
         run_id = _write(settled, name, home, held=not start, parent=parent)
     except OSError as error:
         raise RunError(

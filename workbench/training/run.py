@@ -316,7 +316,8 @@ def _not_read(
     """
     found = []
     if tokens.truncated:
-        words = f"{tokens.truncated:,} different texts are longer than {model.max_seq_length:,} tokens and are cut off there."
+        texts = "text is" if tokens.truncated == 1 else "different texts are"
+        words = f"{tokens.truncated:,} {texts} longer than the {model.max_seq_length:,} tokens that are read, and cut off there."
         found.append({"kind": "cut_texts", "message": words})
     counts = model.count_tokens(spread_texts(columns), learned)
     found += [{"kind": f"{kind}_texts", "message": text} for kind, text in counts.findings("this encoder") if kind != "cut"]
