@@ -203,7 +203,8 @@ def describe_plan(context: Context, draft: Draft) -> gr.HTML:
         text = plan_words(draft, dataset, context)
     except WorkbenchError as error:
         return notice(error.message, "note" if not draft.data else "warning")
-    return notice(text, "plain")
+    unread = () if dataset is None else context.not_read(draft.to_recipe())
+    return notice(" ".join([text, *unread]), "warning" if unread else "plain")
 
 
 def describe_draft(context: Context, parts: dict[str, Any], draft: Draft) -> dict[Any, Any]:

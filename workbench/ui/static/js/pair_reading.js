@@ -46,6 +46,7 @@ function render() {
   const panels = (props.value && props.value.panels) || [];
   root.dataset.state = panels.length ? "ready" : "empty";
   if (!panels.length) return renderEmpty();
+  window.workbenchPlayground.answered("pair");
   const sameMethod = panels.every((panel) => panel.exact === panels[0].exact);
   const strongest = (some) => Math.max(1e-6, ...some.flatMap((panel) => panel.sides.flatMap((side) => side.scores.map(Math.abs))));
   const grid = make("div", "wb-two", root);
