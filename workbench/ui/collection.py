@@ -86,7 +86,9 @@ def _typed(text: str) -> Collection:
         gap = False
         lines.append(line)
         labels.append(f"group {group}")
-    return _distinct(lines, labels if 1 < group < len(lines) else [], "")
+    found = _distinct(lines, labels, "")
+    # A group of one says nothing, and one of all neither.
+    return found if 1 < len(set(found.labels)) < len(found.texts) else Collection(found.texts)
 
 
 def typed_text(collection: Collection) -> str:
