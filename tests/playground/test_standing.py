@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workbench.playground import stand, tell_groups
+from workbench.playground import scale_floor, stand, tell_groups
 
 MATRIX = np.array([[1.0, 0.8, 0.1], [0.8, 1.0, 0.4], [0.1, 0.4, 1.0]])
 PAIRS = ((0, 1), (1, 2), (0, 2))
@@ -39,6 +39,10 @@ def test_a_strange_threshold_gives_no_strange_colour(threshold, unrelated):
     shades = stand(MATRIX, threshold, unrelated).shades
     assert np.isfinite(shades).all() and shades.min() >= 0 and shades.max() <= 1
     assert ((shades >= 0.5) == (threshold <= MATRIX) | np.eye(3, dtype=bool)).all()
+
+
+def test_a_scale_begins_at_unrelated_texts():
+    assert scale_floor(0.4, 0.1) == 0.1 and scale_floor(0.02, 0.1) == pytest.approx(-0.03)
 
 
 def test_two_texts_have_one_pair():

@@ -212,6 +212,8 @@ def test_results_below_the_threshold_are_no_match(monkeypatch):
 )
 def test_a_threshold_in_words(cosine, value, words):
     assert words in views.verdict_words(cosine, Threshold(value, ""))
+    decision = "" if value is None else "✓ Match" if cosine >= value else "No match"
+    assert views.decision_words(cosine, Threshold(value, "")) == decision
 
 
 def test_two_models_have_to_be_chosen():

@@ -25,6 +25,7 @@ from .sizes import Size as Size
 from .sizes import measure_sizes as measure_sizes
 from .standing import GroupsTold as GroupsTold
 from .standing import Standing as Standing
+from .standing import scale_floor as scale_floor
 from .standing import stand as stand
 from .standing import tell_groups as tell_groups
 from .threshold import Threshold as Threshold

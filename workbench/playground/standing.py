@@ -50,13 +50,17 @@ def stand(matrix: NDArray[np.floating], threshold: float | None = None, unrelate
     if threshold is None:
         shades = _shares(cosines, cosines[upper])
     else:
-        floor = float(cosines.min()) if unrelated is None else unrelated
-        floor = min(floor, threshold - _LEAST_ROOM)
+        floor = scale_floor(threshold, float(cosines.min()) if unrelated is None else unrelated)
         above = 0.5 + 0.5 * (cosines - threshold) / max(1 - threshold, _LEAST_ROOM)
         below = 0.5 * (cosines - floor) / (threshold - floor)
         shades = np.clip(np.where(cosines >= threshold, above, below), 0.0, 1.0)
     np.fill_diagonal(shades, 1.0)
     return Standing(places, shades, None if threshold is None else cosines >= threshold)
+
+
+def scale_floor(threshold: float, unrelated: float) -> float:
+    """Return the cosine at which a scale with the threshold in its middle begins: that of unrelated texts, below the threshold in any case."""
+    return min(unrelated, threshold - _LEAST_ROOM)
 
 
 def _shares(cosines: NDArray[np.float64], pairs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -363,8 +363,13 @@ def pair_rows(texts: Sequence[str], matrices: Sequence[NDArray[np.floating]], st
             cells = [place_words(matrix, standing, row, column) for matrix, standing in zip(matrices, standings, strict=True)]
             change = abs(math.log(first / second))
             moved = abs(float(matrices[0][row, column]) - float(matrices[1][row, column]))
-            rows.append((-change, -moved, [texts[row], texts[column], *cells, change_words(second - first)]))
+            rows.append((-change, -moved, [texts[row], texts[column], *cells, arrow(second - first)]))
     return [cells for _, _, cells in sorted(rows, key=lambda item: item[:2])]
+
+
+def arrow(places: int) -> str:
+    """Return by how many places something stands higher (positive) or lower, as short as a narrow column needs it."""
+    return "=" if places == 0 else f"{'▲' if places > 0 else '▼'} {abs(places)}"
 
 
 def change_words(places: int) -> str:
@@ -375,11 +380,9 @@ def change_words(places: int) -> str:
 
 
 def place_words(matrix: NDArray[np.floating], standing: Standing, row: int, column: int) -> str:
-    """Return a pair's place in a model, what the model decides, and the cosine."""
-    place, cosine = f"{standing.places[row, column]}.", f"{matrix[row, column]:.3f}".replace("-", "−")
-    if standing.matches is None:
-        return f"{place} · {cosine}"
-    return f"{place} · {'match' if standing.matches[row, column] else 'no match'} · {cosine}"
+    """Return a pair's place in a model, a mark where it is a match, and the cosine."""
+    match = standing.matches is not None and standing.matches[row, column]
+    return f"{standing.places[row, column]}. {'✓ ' if match else ''}{matrix[row, column]:.3f}".replace("-", "−")
 
 
 def metric_rows(metrics: Mapping[str, Any]) -> list[list[str]]:

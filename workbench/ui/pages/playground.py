@@ -173,13 +173,13 @@ def _create_views(parts: dict[str, Any]) -> None:
         parts["pairs"] = gr.Dataframe(
             headers=list(HEADERS),
             datatype="str",
-            label="Pairs, the order changed most first: place with each model, what it decides, cosine",
+            label="Pairs, the order changed most first: place with each model, ✓ for a match, cosine",
             interactive=False,
             wrap=True,
             visible=False,
             max_height=420,
             buttons=[],
-            column_widths=["29%", "29%", "17%", "17%", "8%"],
+            column_widths=["28%", "28%", "16%", "16%", "12%"],
             elem_id="playground-pairs",
         )
     with gr.Column(visible=False) as parts["pair_shown"]:
@@ -263,7 +263,13 @@ class _Views:
 
     def wire(self) -> None:
         """Connect the buttons of the views, and what leads from one view to another."""
-        heavy: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": SLOTS}
+        # A press while an answer is on its way asks again behind it, with what is on the page by then.
+        heavy: dict[str, Any] = {
+            "api_visibility": "private",
+            "show_progress": "hidden",
+            "concurrency_limit": SLOTS,
+            "trigger_mode": "always_last",
+        }
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         parts, note = self.parts, self.parts["note"]
         models = [parts["first"], parts["second"]]

@@ -151,7 +151,7 @@ def pair_view(
     Raises:
         WorkbenchError: If a text is empty, or a model cannot be loaded.
     """
-    from workbench.playground import find_threshold
+    from workbench.playground import find_threshold, scale_floor
 
     texts = [(text or "").strip() for text in (first, second)]
     if not all(texts):
@@ -167,6 +167,8 @@ def pair_view(
                 "title": names.get(model, model),
                 "cosine": reading["cosine"],
                 "threshold": threshold.value,
+                "floor": None if threshold.value is None else scale_floor(threshold.value, threshold.unrelated or 0.0),
+                "decision": decision_words(reading["cosine"], threshold),
                 "verdict": verdict_words(reading["cosine"], threshold),
                 "source": f"The threshold {threshold.source}",
                 "exact": exact,
@@ -175,6 +177,13 @@ def pair_view(
             }
         )
     return {"panels": panels, "note": note}
+
+
+def decision_words(cosine: float, threshold: Threshold) -> str:
+    """Return whether a cosine counts as a match, in a word or two; empty without a threshold."""
+    if threshold.value is None:
+        return ""
+    return "✓ Match" if cosine >= threshold.value else "No match"
 
 
 def verdict_words(cosine: float, threshold: Threshold) -> str:
