@@ -146,7 +146,7 @@ class _Page:
         self.train["live"].state(guarded(self.on_flow), None, flow, **quiet)
         views = [self.playground[name] for name in ("view", *VIEW_PARTS)]
         self.train["live"].compare(self.on_try, models, [self.tabs, *models, *views], **quiet).then(
-            None, None, None, js='() => window.workbenchPlayground.press("matrix")', api_visibility="private"
+            None, None, None, js='() => window.workbenchPlayground.press("matrix", true)', api_visibility="private"
         )
         self.runs["show"].click(self.on_show, [self.runs["selected"]], [self.tabs, self.train["live"]], **quiet)
         self.runs["retrained"].then(guarded(self.on_flow), None, flow, **quiet)

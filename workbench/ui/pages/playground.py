@@ -34,7 +34,7 @@ EXAMPLES = (
     ("I have not got my money yet", "you owe me a credit and it isn't on my account"),
 )
 """Four requests, each in two wordings that share hardly a word; two of them begin alike and mean something else. None is in the sample
-data. What the quick start gains on rows held out is seen on them, whatever its seed: `tests/ui/test_examples.py`."""
+data. What the quick start gains on rows held out is seen on them, whatever its seed: `tests/ui/test_sample_texts.py`."""
 
 QUERY = "the bill is wrong"
 HEADERS = ("Sentence", "Other sentence", "First model", "Second model", "Change")

@@ -163,6 +163,8 @@ function render() {
   });
   root.dataset.state = "ready";
   window.workbenchPlayground.answered("matrix");
+  if (window.workbenchPlayground.reveal) root.scrollIntoView({ block: "start" });
+  window.workbenchPlayground.reveal = false;
 }
 
 watch("value", render);

@@ -45,8 +45,12 @@
       }
     },
 
+    // Whether the next answer is to be brought into sight.
+    reveal: false,
+
     // Presses a view's button, once it is there.
-    press(view) {
+    press(view, reveal = false) {
+      page.reveal = reveal;
       if (!BUTTONS[view] || pending.has(view)) return;
       pending.add(view);
       let tries = 0;
