@@ -284,6 +284,7 @@ def test_dry_pass(run: Run, data: Path, tiny_bert: Path, home: Path, capsys: pyt
     assert [layer["title"] for layer in answer["layers"]] == ["Transformer", "Pooling", "Dense"]
     assert answer["layers"][-1]["shape"] == [6, 16]
     assert answer["findings"][0]["severity"] == "warning"
+    assert answer["tokens"]["limit"] == 8 and answer["tokens"]["cut_texts"] > 0 and "counts" not in answer
     assert not (home / "datasets").exists() and not (home / "runs").exists()
     assert main([str(word) for word in words]) == 0
     printed = capsys.readouterr().out

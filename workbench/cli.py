@@ -776,7 +776,9 @@ def _dry_pass(options: argparse.Namespace) -> Answer:
     result = run_dry_pass(plan_dry_pass(options.base, architecture, table, home, options.seed))
     if not options.json:
         _print_dry_pass(result)
-    return 2 if any(finding.severity == "error" for finding in result.findings) else 0, result.to_dict()
+    answer = {"tokens": result.counts.summary(), **result.to_dict()}
+    del answer["counts"]  # a number for each text, for the page's process
+    return 2 if any(finding.severity == "error" for finding in result.findings) else 0, answer
 
 
 def _print_dry_pass(result: DryPass) -> None:

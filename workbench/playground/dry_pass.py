@@ -286,7 +286,6 @@ class DryPass:
             **{name: [dataclasses.asdict(item) for item in fields.pop(name)] for name in ("layers", "texts", "pairs")},
             **fields,
             "counts": self.counts.to_dict(),
-            "summary": self.counts.summary(),
             "findings": [dataclasses.asdict(finding) for finding in self.findings],
         }
 
