@@ -125,6 +125,57 @@ def test_the_whole_way(run: Run, data: Path, tiny_bert: Path, home: Path, tmp_pa
     assert [entry["name"] for entry in run("runs", "list")[1]["runs"]] == ["again"]
 
 
+LONG = "please check my router and pay my invoice and move the phone and reset the password " * 5
+KOREAN = [
+    "무선 네트워크 비밀번호를 어떻게 바꾸나요",
+    "기사님이 오지 않았어요",
+    "요금이 너무 많이 나왔습니다",
+    "계약을 해지하고 싶어요",
+]
+
+
+def test_what_is_not_read_is_said_and_counted(run: Run, tiny_bert: Path, tmp_path: Path) -> None:
+    ends = [LONG + "cancel the contract", LONG + "upgrade the cable", "pay my invoice"]
+    code, answer, said = run("similarity", tiny_bert, *ends)
+    assert code == 0 and answer["matrix"][0][1] == pytest.approx(1.0, abs=1e-5)
+    assert answer["read_alike"] == [[0, 1]] and answer["tokens"]["cut_texts"] == 2 and answer["tokens"]["limit"] == 64
+    assert [text["read"] for text in answer["tokens_by_text"][:2]] == [64, 64] and answer["tokens_by_text"][2]["cut"] == 0
+    assert "2 of 3 texts are cut off after the 64 tokens" in said
+    assert "texts 1 and 2 differ, but not in what the model reads of them" in said
+    assert run("similarity", tiny_bert, "pay it", "Pay it ")[1]["read_alike"] == []
+
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(ends), encoding="utf-8")
+    _, answer, said = run("encode", tiny_bert, texts, "--output", tmp_path / "v.npy")
+    assert answer["tokens"]["cut_texts"] == 2 and "2 of 3 texts are cut off" in said
+    _, answer, said = run("search", tiny_bert, texts, "pay")
+    assert answer["tokens"]["cut_texts"] == 2 and answer["tokens"]["texts"] == 4 and "2 of 4 texts are cut off" in said
+    _, answer, said = run("similarity", "mini", "cancel my contract", "please terminate everything")
+    assert answer["tokens"]["cut_texts"] == 0 and answer["tokens"]["unknown_tokens"] == 0 and said == ""
+
+
+def test_texts_the_encoder_was_not_made_for_are_said_before_start(
+    run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "korean.csv"
+    rows = [f"{KOREAN[row % 4]} {row},{KOREAN[(row + 1) % 4]} {row},{row % 6}" for row in range(60)]
+    data.write_text("\n".join(["sentence1,sentence2,score", *rows]), encoding="utf-8")
+    code, answer, _ = run("check", data)
+    assert code == 0 and answer["reading"]["base"] == "mini" and answer["reading"]["unknown_share"] > 0.5
+    assert [item["kind"] for item in answer["reading"]["findings"]] == ["unknown", "foreign"]
+    assert main(["check", str(data)]) == 0
+    printed = capsys.readouterr().out
+    assert "unknown to `mini`" in printed and "paraphrase-multilingual-MiniLM-L12-v2" in printed and "`--base MODEL`" in printed
+    assert run("check", data, "--base", "./nowhere")[0] == 2
+    assert run("check", data, "--base", "scratch")[1]["reading"] is None, "it learns its tokens from the texts"
+
+    monkeypatch.setattr(cli, "_finish_train", lambda options, run, output: (0, {"run_id": run.run_id}))
+    monkeypatch.setattr("workbench.runs.submission.ensure_supervisor", lambda home: None)
+    code, _, said = run("train", data, "--base", "mini")
+    assert code == 0 and "unknown to `mini`" in said and "was not made for" in said
+    assert "was not made for" not in run("train", data, "--base", "scratch")[2]
+
+
 def test_search(run: Run, data: Path, tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts = tmp_path / "texts.txt"
     texts.write_text("please check my router\n\nplease pay my invoice\nplease check my router\nmove the phone\n", encoding="utf-8")
@@ -234,6 +285,7 @@ def test_dry_pass(run: Run, data: Path, tiny_bert: Path, home: Path, capsys: pyt
     assert [layer["title"] for layer in answer["layers"]] == ["Transformer", "Pooling", "Dense"]
     assert answer["layers"][-1]["shape"] == [6, 16]
     assert answer["findings"][0]["severity"] == "warning"
+    assert answer["tokens"]["limit"] == 8 and answer["tokens"]["cut_texts"] > 0 and "counts" not in answer
     assert not (home / "datasets").exists() and not (home / "runs").exists()
     assert main([str(word) for word in words]) == 0
     printed = capsys.readouterr().out

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from workbench.evaluation import Evaluation, Evaluator
     from workbench.models import SentenceTransformer
     from workbench.playground import DryPass
-    from workbench.runs import Run
+    from workbench.runs import Reading, Run
 
 INTERRUPTED = 130
 SHOWN_ERRORS = 20
@@ -222,6 +222,9 @@ def build_parser() -> argparse.ArgumentParser:
     check = command("check", _check, "read a data file and report what it holds")
     check.add_argument("data", metavar="DATA")
     check.add_argument("--full", action="store_true", help="run the costly checks on every row")
+    check.add_argument(
+        "--base", metavar="MODEL", help="also say what this base encoder reads of the texts (the bundled one, where none is named)"
+    )
     _add_data_options(check)
 
     dry_pass = command("dry-pass", _dry_pass, "pass three rows through a network before any training, and say what is wrong")
@@ -419,10 +422,13 @@ def _read_recipe(path: Path) -> Recipe:
 
 
 def _train(options: argparse.Namespace) -> Answer:
-    from workbench.runs import submit
+    from workbench.runs import read_dataset, submit
 
     output = None if options.output is None else check_output_folder(options.output, "--output")
-    return _finish_train(options, submit(_recipe(options), options.home_folder), output)
+    run = submit(
+        _recipe(options), options.home_folder, before=lambda recipe: _say_findings(read_dataset(recipe, options.home_folder))
+    )
+    return _finish_train(options, run, output)
 
 
 def _finish_train(options: argparse.Namespace, run: Run, output: Path | None) -> Answer:
@@ -545,13 +551,22 @@ def _evaluate(options: argparse.Namespace) -> Answer:
     from workbench.recipe import KINDS
 
     evaluator = _evaluator_of(stored)
+    table = stored.table()
+    texts = [text for role in KINDS[stored.kind].texts for text in table[role][:]]
+    counted: dict[str, dict[str, Any]] = {}
 
     def measure(name: str) -> Evaluation:
         model = _load(name, options.home_folder)
+        counted[name] = _count(model, texts)
         return evaluator(lambda texts: model.encode(texts, show_progress_bar=sys.stderr.isatty()))
 
     after = measure(options.model)
-    answer: dict[str, Any] = {"metrics": dict(after.metrics), "primary_metric": after.primary_metric, "rows": after.rows}
+    answer: dict[str, Any] = {
+        "metrics": dict(after.metrics),
+        "primary_metric": after.primary_metric,
+        "rows": after.rows,
+        "tokens": counted[options.model],
+    }
     if options.against:
         before = measure(options.against)
         verdict = compute_verdict(before, after, components(stored.table(), list(KINDS[stored.kind].texts)))
@@ -599,7 +614,20 @@ def _encode(options: argparse.Namespace) -> Answer:
     with told(output, "The vectors"), replacing(output, "wb") as stream:
         np.save(stream, vectors, allow_pickle=False)
     _say(f"Wrote {len(vectors):,} vectors of {vectors.shape[1]} numbers to {output}.")
-    return 0, {"output": str(output), "rows": len(vectors), "width": int(vectors.shape[1])}
+    return 0, {"output": str(output), "rows": len(vectors), "width": int(vectors.shape[1]), "tokens": _count(model, texts)}
+
+
+def _count(model: SentenceTransformer, texts: Sequence[str]) -> dict[str, Any]:
+    """Return how much of some texts a model read, as JSON shows it, and say what the user should know of it."""
+    counts = model.count_tokens(texts)
+    for _, words in counts.findings("this model"):
+        _say(f"Warning: {words}")
+    return counts.summary()
+
+
+def _say_findings(reading: Reading | None) -> None:
+    for _, words in [] if reading is None else reading.findings():
+        _say(f"Warning: {words}")
 
 
 def _read_texts(path: Path, column: str | None) -> list[str]:
@@ -609,16 +637,26 @@ def _read_texts(path: Path, column: str | None) -> list[str]:
 
 
 def _similarity(options: argparse.Namespace) -> Answer:
+    from workbench.playground import find_read_alike
+
     model = _load(options.model, options.home_folder)
     vectors = model.encode(options.texts, convert_to_tensor=True)
     matrix = model.similarity(vectors, vectors).tolist()
+    read_alike = find_read_alike(options.texts, model.tokenize(options.texts))
     if not options.json:
         numbers = [str(index + 1) for index in range(len(matrix))]
         _print_table(
             ["", *numbers, "text"],
             [[n, *(decimal(x, 3) for x in row), t] for n, row, t in zip(numbers, matrix, options.texts, strict=True)],
         )
-    return 0, {"texts": options.texts, "matrix": matrix}
+    answer = {"texts": options.texts, "matrix": matrix, "tokens": _count(model, options.texts)}
+    for first, second in read_alike:
+        _say(
+            f"Warning: texts {first + 1} and {second + 1} differ, but not in what the model reads of them, so their similarity is that of "
+            "equal texts."
+        )
+    by_text = model.count_tokens(options.texts).by_text()
+    return 0, {**answer, "tokens_by_text": by_text, "read_alike": [[first, second] for first, second in read_alike]}
 
 
 def _search(options: argparse.Namespace) -> Answer:
@@ -639,7 +677,7 @@ def _search(options: argparse.Namespace) -> Answer:
     if not options.json:
         _print_table(["", "cosine", "text"], [[str(hit.rank), decimal(hit.score, 3), hit.text] for hit in hits])
     results = [{"rank": hit.rank, "score": round(hit.score, 6), "text": hit.text} for hit in hits]
-    return 0, {"query": options.query, "rows": len(texts), "results": results}
+    return 0, {"query": options.query, "rows": len(texts), "results": results, "tokens": _count(model, [options.query, *texts])}
 
 
 def _sizes(options: argparse.Namespace) -> Answer:
@@ -692,7 +730,32 @@ def _check(options: argparse.Namespace) -> Answer:
         print(report.summary)
         for issue in report.issues:
             print(f"{issue.severity}: {issue.message}")
-    return 0 if report.usable else 2, report.to_dict()
+    answer = report.to_dict()
+    if report.usable:
+        answer["reading"] = _check_reading(options)
+    return 0 if report.usable else 2, answer
+
+
+def _check_reading(options: argparse.Namespace) -> dict[str, Any] | None:
+    """Return how much of a file's texts a base encoder would read, and say what the user should know of it."""
+    from workbench.data import load_pairs
+    from workbench.models import DEFAULT_BASE
+    from workbench.runs import describe_start, read_columns
+
+    base = options.base or DEFAULT_BASE
+    if options.base:
+        describe_start(base, options.home_folder)  # a base that was named must be there
+    table = load_pairs(Path(options.data), parse_columns(options.columns) or None, parse_scale(options.score_scale))
+    columns = [table[name] for name in table.column_names if name not in ("score", "label")]
+    reading = read_columns(base, columns, options.home_folder)
+    if reading is None:
+        if options.base:
+            _say(f"What {base} reads of the texts can be told once its tokenizer is on this machine.")
+        return None
+    if not options.json:
+        for _, words in reading.findings():
+            print(f"warning: {words}{'' if options.base else ' (`--base MODEL` looks with another encoder.)'}")
+    return reading.to_dict()
 
 
 def _dry_pass(options: argparse.Namespace) -> Answer:
@@ -718,7 +781,9 @@ def _dry_pass(options: argparse.Namespace) -> Answer:
     result = run_dry_pass(plan_dry_pass(options.base, architecture, table, home, options.seed))
     if not options.json:
         _print_dry_pass(result)
-    return 2 if any(finding.severity == "error" for finding in result.findings) else 0, result.to_dict()
+    answer = {"tokens": result.counts.summary(), **result.to_dict()}
+    del answer["counts"]  # a number for each text, for the page's process
+    return 2 if any(finding.severity == "error" for finding in result.findings) else 0, answer
 
 
 def _print_dry_pass(result: DryPass) -> None:

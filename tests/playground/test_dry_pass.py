@@ -48,7 +48,7 @@ def test_shapes_numbers_texts_and_cosines_of_a_sound_stack(ask, tiny_bert, home)
     assert [layer.port for layer in result.layers] == ["tokens", "sentence", "sentence", "sentence"]
     assert [layer.shape for layer in result.layers[1:]] == [(6, 64), (6, 16), (6, 16)]
     assert result.layers[0].shape[0] == 6 and result.layers[0].shape[2] == 32
-    assert result.layers[0].shape[1] == max(text.kept for text in result.texts)
+    assert result.layers[0].shape[1] == max(text.read for text in result.texts)
     assert all(layer.non_finite == 0 and layer.constant is False for layer in result.layers)
     assert all(-1 <= layer.lowest < layer.highest <= 1 for layer in result.layers[2:])
     assert [text.role for text in result.texts] == ["sentence1", "sentence2"] * 3
@@ -113,14 +113,28 @@ def test_texts_that_are_cut_off_are_counted_with_what_they_lose(ask, tiny_bert):
     result = run_dry_pass(ask(max_seq_length=6))
     whole = Transformer(tiny_bert)
     for text in result.texts:
-        assert text.word_pieces == len(whole.tokenize([text.text])[0])
-        assert text.kept == min(6, text.word_pieces)
-    lost = max(text.word_pieces - 6 for text in result.texts)
+        tokens = len(whole.tokenize([text.text])[0])
+        assert (text.read, text.cut, text.unknown) == (min(6, tokens), max(0, tokens - 6), 0)
+    lost = max(text.cut for text in result.texts)
+    assert len(result.counts.tokens) == 40, "all texts of the data set are counted, not only those that were passed through"
     (finding,) = (finding for finding in result.findings if finding.severity == "warning")
     assert finding.layer == 0
-    assert f"cut off after 6 word pieces; the longest loses {lost} of {lost + 6}" in finding.message
+    assert "of 40 texts are cut off after the 6 tokens" in finding.message
+    assert f"the longest loses {lost} of {lost + 6} tokens" in finding.message
     assert "Raise `max_seq_length` (at most 64)" in finding.message
     assert not any("cut off" in finding.message for finding in run_dry_pass(ask()).findings)
+
+
+def test_texts_that_the_encoder_was_not_made_for_are_a_warning(tiny_bert, home):
+    korean = ["무선 네트워크 비밀번호를 어떻게 바꾸나요", "기사님이 오지 않았어요", "요금이 너무 많이 나왔습니다"]
+    rows = datasets.Dataset.from_dict({"anchor": korean, "positive": korean[::-1]})
+    result = run_dry_pass(plan_dry_pass("mini", stack("pooling"), rows, home, 0))
+    warnings = [finding.message for finding in result.findings if finding.severity == "warning"]
+    assert "of the tokens are unknown to this encoder" in warnings[0]
+    assert "6 of 6 texts are in a language or script" in warnings[1] and "paraphrase-multilingual-MiniLM-L12-v2" in warnings[1]
+    assert all(text.unknown for text in result.texts)
+    learned = run_dry_pass(plan_dry_pass("scratch", stack("pooling"), rows, home, 0))
+    assert not any("made for" in finding.message for finding in learned.findings), "its tokens are learned from these texts"
 
 
 def test_cosines_that_tell_nothing_apart_are_a_note(ask, tiny_bert):

@@ -210,3 +210,26 @@ def test_how_far_it_is_is_said_and_the_order_is_kept():
     )
     assert [header.get("stage") for header, _ in frames] == ["loading", None, "projecting", None]
     assert frames[-1][0]["rows"] == 2 and len(frames[-1][0]["shares"]) == 2
+
+
+def test_tokens_are_counted_once_and_texts_read_alike_are_named():
+    from workbench.models import TokenCounts
+
+    counted = []
+
+    class Reader(ToyModel):
+        def tokenize(self, texts):
+            return [[len(text.split()[0])] for text in texts]
+
+        def count_tokens(self, texts):
+            counted.append(len(texts))
+            none = np.zeros(len(texts), dtype=np.int64)
+            return TokenCounts(4, 2, none + 3, none, none.astype(bool))
+
+    shelf = Shelf()
+    shelf.models = LoadedModels(Reader, lambda model: 40, 100)
+    request = {"op": "count", "model": "a", "texts": ["one x", "two y", "three", "three "]}
+    _, (first, _), (second, _) = frames_of(shelf, request, request)
+    assert first == second and counted == [4]
+    assert first["alike"] == [[0, 1]], "a space is no difference"
+    assert TokenCounts.from_dict(first["counts"]).summary()["texts"] == 4

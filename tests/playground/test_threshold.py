@@ -6,6 +6,7 @@ import pytest
 from workbench.evaluation import Calibration
 from workbench.evaluation import Threshold as Counts
 from workbench.playground import find_threshold
+from workbench.runs.database import open_database
 from workbench.runs.run import run_folder
 
 CALIBRATION = Calibration(
@@ -27,6 +28,11 @@ def test_each_model_has_the_threshold_its_run_chose_for_it(home, add_run):
     assert (tuned.value, base.value) == (0.71, 0.9)
     assert "60 validation rows" in tuned.source and "85% of 100 test pairs" in tuned.source and "label 1" in tuned.source
     assert "60% of 100" in base.source
+    assert tuned.unrelated is None, "the run did not measure it"
+    with open_database(home) as connection:
+        result = json.dumps({"unrelated_cosine": {"before": 0.05, "after": 0.1}})
+        connection.execute("UPDATE runs SET result = ? WHERE run_id = ?", (result, run_id))
+    assert (find_threshold(run_id, home).unrelated, find_threshold(f"base:{run_id}", home).unrelated) == (0.1, 0.05)
 
 
 @pytest.mark.parametrize("written", [True, False])

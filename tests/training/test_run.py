@@ -265,6 +265,21 @@ def test_few_validation_rows_pick_no_step(
     assert warning["message"] in listener.messages and f"Kept the model of step {result.steps}, the last one." in listener.messages
 
 
+def test_what_the_encoder_does_not_read_is_a_warning(tiny_bert: Path) -> None:
+    from workbench.training.tokens import Tokens
+
+    model, told = SentenceTransformer(tiny_bert, device="cpu"), Recorder()
+    texts = [
+        ["please pay " * 100, "please pay the invoice"],
+        ["무선 네트워크 비밀번호를 어떻게 바꾸나요", "기사님이 오지 않았어요"],
+    ]
+    found = run_module._not_read(model, texts, Tokens(model, texts), False, told)
+    assert [warning["kind"] for warning in found] == ["cut_texts", "unknown_texts", "foreign_texts"]
+    assert found[0]["message"].startswith("1 text is longer than the 64 tokens that are read")
+    assert told.messages == [warning["message"] for warning in found]
+    assert len(run_module._not_read(model, texts, Tokens(model, texts), True, told)) == 2, "what is learned is not foreign"
+
+
 def test_a_leaking_split_gives_no_verdict(tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path) -> None:
     given = dataclasses.replace(make_parts("scored_pairs", sentences), leaking=True)
     result = run_training(recipe(tiny_bert), given, home, tmp_path, Recorder())  # type: ignore[arg-type]

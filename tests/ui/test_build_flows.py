@@ -278,7 +278,7 @@ def test_a_dry_pass_of_the_sample_data_and_then_of_ones_own(build, home, pairs_c
     build.locator("#build-try").click()
     expect(dry).to_have_attribute("data-worst", "warning", timeout=STARTS_MS)
     expect(dry).to_contain_text("of pairs.csv, the one with the longest text among them")
-    expect(dry.locator(".wb-dry-findings")).to_contain_text("cut off after 4 word pieces")
+    expect(dry.locator(".wb-dry-findings")).to_contain_text("cut off after the 4 tokens")
     expect(dry.locator(".wb-dry-stale")).to_be_hidden()
     assert datasets.load_from_disk(str(stored.folder / "rows")).num_rows == stored.rows
 

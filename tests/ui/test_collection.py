@@ -3,7 +3,7 @@ import pytest
 from workbench.errors import InputError
 from workbench.playground import ExampleSet, save_examples
 from workbench.settings import Settings
-from workbench.ui.collection import NO_LABEL, guess_columns, read_collection, read_columns
+from workbench.ui.collection import NO_LABEL, guess_columns, read_collection, read_columns, typed_text
 from workbench.ui.context import Context
 from workbench.ui.uploads import SAMPLE, store_upload
 
@@ -24,6 +24,17 @@ def test_typed_lines_are_counted_once_and_blank_ones_not_at_all(context):
     collection = read_collection(context, " one\n\none \n two  words\n", "", None, None)
     assert collection.texts == ("one", "two words") and collection.labels == () and collection.name == ""
     assert collection.first(1).texts == ("one",)
+
+
+def test_blank_lines_make_groups_that_come_back_as_they_were_typed(context):
+    typed = "cancel it\nend it\n\n\nmove it\n  \nwhere is it\nwhere did it go"
+    collection = read_collection(context, typed, "", None, None)
+    assert collection.labels == ("group 1", "group 1", "group 2", "group 3", "group 3")
+    assert typed_text(collection) == "cancel it\nend it\n\nmove it\n\nwhere is it\nwhere did it go"
+    assert read_collection(context, typed_text(collection), "", None, None) == collection
+    for without in ("a\nb\nc", "a\n\nb\n\nc", "\n\na\nb\n"):
+        assert read_collection(context, without, "", None, None).labels == ()
+    assert typed_text(read_collection(context, "a\nb", "", None, None)) == "a\nb"
 
 
 def test_a_column_of_a_file_with_its_labels(context, tmp_path):

@@ -1,5 +1,6 @@
 """The Playground tab in Chromium: every view with two tiny models, links, and what is said while it takes."""
 
+import json
 import re
 
 import pytest
@@ -60,7 +61,9 @@ def play(opened):
     if opened.locator("#playground-type").is_visible():
         opened.locator("#playground-type").click()
     expect(opened.locator("#playground-texts")).to_be_visible()
-    opened.locator("#playground-texts textarea").fill("\n".join(TEXTS))
+    texts = opened.locator("#playground-texts textarea")
+    if texts.input_value() != "\n".join(TEXTS):
+        texts.fill("\n".join(TEXTS))
     return opened
 
 
@@ -116,7 +119,7 @@ def test_a_pair_gets_two_cosines_and_its_words(play):
     expect(first).to_contain_text("The threshold is not known")
     words = first.locator(".wb-words").first.locator(".wb-word-text")
     expect(words).to_have_text(["[CLS]", "please", "check", "my", "router", "[SEP]"])
-    cosine = float(first.locator(".wb-cosine strong").inner_text().replace("−", "-"))
+    cosine = float(first.locator(".wb-cosine-value").inner_text().replace("−", "-"))
     scores = first.locator(".wb-words").first.locator(".wb-word-score").all_inner_texts()
     total = sum(float(score.replace("−", "-")) for score in scores)
     assert total == pytest.approx(cosine, abs=0.005 * len(scores) + 0.001), "the words of an averaging model add up to its cosine"
@@ -136,6 +139,8 @@ def test_a_cell_of_the_heatmap_leads_to_the_pair(play):
     heatmaps = play.locator("#playground-heatmaps .wb-heatmaps")
     expect(heatmaps).to_have_attribute("data-state", "ready", timeout=LONG)
     expect(heatmaps.locator(".js-plotly-plot")).to_have_count(2)
+    heatmaps.scroll_into_view_if_needed()
+    heatmaps.locator(".js-plotly-plot").first.scroll_into_view_if_needed()
     box = heatmaps.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
     play.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.1)
     expect(heatmaps.locator(".wb-pair")).to_contain_text("please check my router")
@@ -288,6 +293,36 @@ def test_sizes_of_a_run_show_its_metric_on_its_test_rows(play, home, finished):
     choose(play, "first", "averaged")
 
 
+def test_a_run_and_its_base_are_judged_by_their_own_thresholds(play, home, finished):
+    """Colours, marks and the order of the table; and texts that both models read alike are named."""
+    evaluations = finished.folder / "evaluations"
+    record = json.loads((evaluations / "calibration.json").read_text())
+    counts = dict.fromkeys(("true_positives", "false_positives", "false_negatives", "true_negatives"), 1)
+    sides = {"tuned": {"value": 0.999, **counts}, "base": {"value": -0.5, **counts}}
+    words = {"match": "alike", "no_match": "not", "validation_rows": 9, "test_rows": 9}
+    (evaluations / "calibration.json").write_text(json.dumps({**record, "threshold": {**sides, **words}}))
+    play.get_by_role("tab", name="Data", exact=True).click()
+    play.get_by_role("tab", name="Playground", exact=True).click()
+    choose(play, "first", f"Finished ({finished.run_id})")
+    choose(play, "second", f"Before Finished ({finished.run_id})")
+    long = "please check my router and pay my invoice " * 20
+    play.locator("#playground-texts textarea").fill(f"{long}one\n{long}two\n\npay my invoice")
+    play.locator("#playground-compare").click()
+    heatmaps = heatmaps_of(play)
+    expect(heatmaps.locator(".wb-heatmap-groups")).to_have_text(
+        ["Right about 3 of 3 pairs", "Right about 1 of 3 pairs"], timeout=LONG
+    )
+    expect(heatmaps.locator(".wb-heatmap-scale").nth(0)).to_contain_text("this model's own threshold on, a cosine of 1.00")
+    expect(heatmaps.locator(".heatmap-label, .heatmaplayer text").first).to_have_text("✓ 1.00")
+    expect(heatmaps).to_contain_text("Outlined: texts of one group")
+    expect(note(play)).to_contain_text("2 of 3 texts are cut off after the 64 tokens that each of these models reads")
+    expect(note(play)).to_contain_text("the texts differ, but not in what each of these models reads of them")
+    expect(play.locator("#playground-pairs")).to_contain_text("1. ✓ 1.000")
+    play.locator("#playground-texts textarea").fill("\n".join(TEXTS))
+    choose(play, "second", "squeezed")
+    choose(play, "first", "averaged")
+
+
 def test_too_few_texts_are_said_in_words(play):
     play.locator("#playground-texts textarea").fill("only one")
     play.locator("#playground-compare").click()
@@ -366,8 +401,14 @@ def test_a_reload_comes_back_with_models_texts_view_and_answers(page_of_two):
     expect(heatmaps_of(page)).to_have_attribute("data-state", "ready", timeout=LONG)
     expect(heatmaps_of(page).locator(".js-plotly-plot")).to_have_count(2)
     go_to(page, "Map")
-    expect(page.locator("#playground-map .wb-look")).to_have_attribute("data-state", "empty")  # it was not asked for
-    assert sorted(kept(page)["asked"]) == ["matrix", "search"]
+    # Once one view has an answer, the others need no press of their own.
+    expect(page.locator("#playground-map .wb-look")).to_have_attribute("data-state", "ready", timeout=LONG)
+    assert sorted(kept(page)["asked"]) == ["map", "matrix", "search"]
+    go_to(page, "All pairs")
+    page.locator("#playground-texts textarea").fill("another text\nand one more")
+    go_to(page, "Size")
+    page.wait_for_timeout(300)
+    expect(page.locator("#playground-sizes .wb-look")).to_have_attribute("data-state", "empty")  # nobody asked about these texts
 
 
 @pytest.mark.usefixtures("navigates")

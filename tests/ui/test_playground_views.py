@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from workbench.errors import DataError, InputError
+from workbench.models import TokenCounts
 from workbench.playground import HeldOut, Hit, Quality, Threshold
-from workbench.playground.process import Found
+from workbench.playground.process import Found, Read
 from workbench.playground.quality import SizeQuality
 from workbench.ui.collection import Collection
 from workbench.ui.pages import playground_views as views
 from workbench.ui.waiting import Done, Waiting, follow, stage_words
+
+LIMIT = 8
 
 
 class Encoder:
@@ -20,6 +23,12 @@ class Encoder:
     def encode(self, model, texts, tell=None):
         rows = [[len(text), 10.0, 0.0] if model == "length" else [sum(map(text.count, "aeiou")), 1.0, len(text)] for text in texts]
         return np.array(rows, dtype=np.float32)
+
+    def count(self, model, texts, tell=None):
+        lengths = np.array([len(text.split()) + 2 for text in texts])
+        none = np.zeros(len(texts), dtype=np.int64)
+        alike = [(0, 1)] if len(texts) > 1 and min(lengths) > LIMIT else []
+        return Read(TokenCounts(LIMIT, 2, lengths, none, none.astype(bool)), alike)
 
     def search(self, model, corpus, queries, tell=None):
         from workbench.playground import cosines
@@ -149,12 +158,62 @@ def test_all_pairs_of_two_models_and_what_is_left_out(monkeypatch):
         views.matrix_view(FakeContext(), MODELS, Collection(("a",)), NAMES, say)
 
 
+def panels_of(collection, models=MODELS):
+    return views.matrix_view(FakeContext(), models, collection, NAMES, say)[0]["panels"]
+
+
+def test_without_thresholds_colours_are_shares_of_the_pairs_shown():
+    length, vowels = panels_of(Collection(("a", "bb", "aeiou aeiou")))
+    assert length["matches"] is None and "share of the pairs" in length["words"] and length["groups"] == ""
+    shades = sorted(length["shades"][row][column] for row, column in ((0, 1), (0, 2), (1, 2)))
+    assert shades == [0.0, 0.5, 1.0] == sorted(vowels["shades"][row][column] for row, column in ((0, 1), (0, 2), (1, 2)))
+    assert length["places"][0] == [0, 1, 3] and length["matrix"][0][1] > length["matrix"][0][2]
+
+
+def test_with_thresholds_each_model_decides_by_its_own(monkeypatch):
+    import workbench.playground
+
+    found = {"length": Threshold(0.999, "", 0.5), "vowels": Threshold(0.1, "")}
+    monkeypatch.setattr(workbench.playground, "find_threshold", lambda model, home: found[model])
+    groups = Collection(("a", "bb", "aeiou aeiou"), ("group 1", "group 1", "group 2"))
+    length, vowels = panels_of(groups)
+    assert length["matches"][0][1] is False and vowels["matches"][0][1] is True
+    assert (length["shades"][0][1] < 0.5) and vowels["shades"][0][1] > 0.5
+    assert length["groups"].startswith("Right about ") and "of 3 pairs" in length["groups"]
+    assert "a cosine of 1.00" in length["words"] and "A pair of one group is above" in length["words"]
+    found["vowels"] = Threshold(None, "is not known")
+    length, vowels = panels_of(groups)
+    assert length["matches"] is None and vowels["matches"] is None, "one kind of colour for both"
+    assert length["groups"].startswith("A pair of one group is above one of two groups in ")
+
+
+def test_what_is_not_read_is_said_once_for_both_models(monkeypatch):
+    long = tuple(f"{'word ' * 10}{end}" for end in ("one", "two", "three"))
+    note = views.matrix_view(FakeContext(), MODELS, Collection(long), NAMES, say)[2]
+    assert note.count("3 of 3 texts are cut off after the 8 tokens that each of these models reads") == 1
+    assert "the texts differ, but not in what each of these models reads" in note
+    assert "cut off" in views.map_view(FakeContext(), MODELS, Collection(long), "pca", NAMES, say)["note"]
+    found = search(["short", "shorter"], long[0])
+    assert "Of what is searched for: The text is cut off after the 8 tokens" in found["note"]
+    assert "cut off" not in search(["short", "shorter"], "x")["note"]
+
+
+def test_results_below_the_threshold_are_no_match(monkeypatch):
+    import workbench.playground
+
+    monkeypatch.setattr(workbench.playground, "find_threshold", lambda model, home: Threshold(0.97, ""))
+    panel = search(["bbb", "aaaaaaaaaaaa", "aei"], "aeiou", k=3, models=["length"])["panels"][0]
+    assert panel["threshold"] == "0.97" and [hit["match"] for hit in panel["hits"]] == [True, True, False]
+
+
 @pytest.mark.parametrize(
     ("cosine", "value", "words"),
     [(0.72, 0.71, "Above the run's threshold 0.71: counts"), (0.7, 0.71, "does not count"), (0.9, None, "no threshold")],
 )
 def test_a_threshold_in_words(cosine, value, words):
     assert words in views.verdict_words(cosine, Threshold(value, ""))
+    decision = "" if value is None else "✓ Match" if cosine >= value else "No match"
+    assert views.decision_words(cosine, Threshold(value, "")) == decision
 
 
 def test_two_models_have_to_be_chosen():

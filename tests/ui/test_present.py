@@ -202,12 +202,17 @@ def test_issues_stand_worst_first():
     assert rows[2][3] == ""
 
 
-def test_pairs_stand_by_difference():
-    first = np.array([[1.0, 0.5, 0.2], [0.5, 1.0, 0.9], [0.2, 0.9, 1.0]])
-    second = np.array([[1.0, 0.4, 0.6], [0.4, 1.0, 0.9], [0.6, 0.9, 1.0]])
-    rows = present.pair_rows(["a", "b", "c"], first, second)
-    assert [row[:2] for row in rows] == [["a", "c"], ["a", "b"], ["b", "c"]]
-    assert rows[0][2:] == [0.2, 0.6, -0.4]
+def test_pairs_stand_by_how_much_their_order_changed():
+    from workbench.playground import stand
+
+    first = np.array([[1.0, 0.9, 0.2, 0.3], [0.9, 1.0, 0.4, 0.1], [0.2, 0.4, 1.0, 0.5], [0.3, 0.1, 0.5, 1.0]])
+    second = np.array([[1.0, 0.5, 0.1, 0.3], [0.5, 1.0, 0.4, 0.2], [0.1, 0.4, 1.0, 0.9], [0.3, 0.2, 0.9, 1.0]])
+    rows = present.pair_rows(["a", "b", "c", "d"], [first, second], [stand(first, 0.45), stand(second)])
+    assert rows[0] == ["a", "b", "1. ✓ 0.900", "2. 0.500", "▲ 1"]
+    assert rows[1] == ["c", "d", "2. ✓ 0.500", "1. 0.900", "▼ 1"]
+    # From 1st to 2nd is more than from 5th to 6th.
+    assert [row[4] for row in rows] == ["▲ 1", "▼ 1", "▲ 1", "▼ 1", "=", "="]
+    assert {row[2] for row in rows[4:]} == {"3. 0.400", "4. 0.300"}
 
 
 def test_all_metrics_are_listed():

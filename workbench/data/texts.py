@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 
 CHUNK = 4096
 """Texts in memory at a time."""
+
+SAMPLED_TEXTS = 2_000
+"""Texts that stand for all: they are counted in 0.1 s, and meet a share of 5 % to within 1 %."""
 
 _BYTES = 16
 
@@ -28,6 +32,18 @@ def chunks(column: Any) -> Iterator[Any]:
     """Yield what a column holds in order, some thousand texts at a time; a table gives some thousand rows at a time."""
     for start in range(0, len(column), CHUNK):
         yield column[start : start + CHUNK]
+
+
+def spread_texts(columns: Sequence[TextColumn], most: int = SAMPLED_TEXTS) -> list[str]:
+    """Return texts of some columns of one length, from the first row to the last at even distances.
+
+    Args:
+        columns: The columns.
+        most: How many texts altogether at most.
+    """
+    rows = len(columns[0]) if columns else 0
+    step = max(1, math.ceil(rows * len(columns) / most))
+    return [text for column in columns for text in column[slice(0, rows, step)]]
 
 
 @dataclass(frozen=True)

@@ -15,4 +15,6 @@ from .scratch import build_scratch as build_scratch
 from .sentence_transformer import SentenceTransformer as SentenceTransformer
 from .sentence_transformer import check_vectors as check_vectors
 from .stack import build_stack as build_stack
+from .token_counts import TokenCounts as TokenCounts
+from .token_counts import count_before_loading as count_before_loading
 from .transformer import Transformer as Transformer

@@ -22,10 +22,13 @@ DEFAULT_BASE = "mini" if BUNDLED["mini"].is_dir() else SCRATCH
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*)?")
 
+MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+"""What is named to whoever has texts in a language that an encoder was not made for."""
+
 _SUGGESTIONS = (
     ("sentence-transformers/all-MiniLM-L6-v2", "English; small and quick, the usual first choice"),
     ("sentence-transformers/all-mpnet-base-v2", "English; larger and better"),
-    ("sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2", "50 languages"),
+    (MULTILINGUAL, "50 languages"),
     ("bert-base-uncased", "English; a plain encoder that was never trained on sentences"),
 )
 
@@ -158,6 +161,23 @@ def resolve_base(name: str, home: Path) -> Path:
         ModelError: If there is no such encoder, or it cannot be reached.
     """
     return _find(name, home, _download_model)[1]
+
+
+def find_base(name: str, home: Path) -> Path | None:
+    """Return the folder of a base encoder as far as it is on this machine; None for `scratch`, and where it would have to be downloaded.
+
+    Raises:
+        ModelError: If there is no such encoder.
+    """
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    if name == SCRATCH:
+        return None
+    try:
+        return _find(name, home, lambda name: Path(huggingface_hub.snapshot_download(name, local_files_only=True)))[1]
+    except (errors.LocalEntryNotFoundError, ValueError, OSError):
+        return None
 
 
 def _find(name: str, home: Path, download: Callable[[str], Path]) -> tuple[str, Path]:

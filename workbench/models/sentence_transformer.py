@@ -21,6 +21,7 @@ from workbench.models.layer import Features
 from workbench.models.layout import PackedLayout, PaddedLayout
 from workbench.models.numerics import fast_float32
 from workbench.models.persistence import load_modules, save_modules
+from workbench.models.token_counts import TokenCounts
 from workbench.models.transformer import Transformer
 
 SIMILARITY_FUNCTIONS = ("cosine", "dot", "euclidean", "manhattan")
@@ -112,6 +113,16 @@ class SentenceTransformer(nn.Sequential):
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the `input_ids` of each text."""
         return self.encoder.tokenize(texts)
+
+    def count_tokens(self, texts: Sequence[str], learned: bool = False) -> TokenCounts:
+        """Return how much of each text `encode` reads, the model's own prompt included.
+
+        Args:
+            texts: What would be encoded.
+            learned: Whether the tokens were learned from these texts.
+        """
+        prefix = self._prompt(None, None)
+        return self.encoder.count_tokens([prefix + text for text in texts], learned)
 
     def forward(self, features: Features) -> Features:
         """Run all modules on features of `Transformer.collate`; the result has `sentence_embedding` (rows, width)."""

@@ -31,6 +31,7 @@ from workbench.models.layout import PackedLayout, PaddedLayout, put_on
 from workbench.models.loading import loading
 from workbench.models.numerics import tf32
 from workbench.models.quick_dropout import replace_dropout
+from workbench.models.token_counts import TokenCounts, count_tokens
 from workbench.models.token_ids import TokenIds
 from workbench.models.weights import read_header, weight_files
 
@@ -152,11 +153,9 @@ class Transformer(Layer):
         )
         return list(encoded["input_ids"])
 
-    def count_word_pieces(self, texts: Sequence[str]) -> list[int]:
-        """Return how many word pieces each text has, special tokens included, before anything is cut off."""
-        cleaned = [text.strip().lower() if self.do_lower_case else text.strip() for text in texts]
-        encoded = self.tokenizer(cleaned, truncation=False, padding=False, return_attention_mask=False, verbose=False)
-        return [len(ids) for ids in encoded["input_ids"]]
+    def count_tokens(self, texts: Sequence[str], learned: bool = False) -> TokenCounts:
+        """Return how many tokens each text has, is cut down to, and has that are unknown, see `token_counts.count_tokens`."""
+        return count_tokens(self.tokenizer.backend_tokenizer, texts, self.max_seq_length, self.do_lower_case, learned)
 
     def collate(self, token_ids: Sequence[Sequence[int]], device: torch.device) -> Features:
         """Return features for one forward pass, packed where this encoder can, padded elsewhere.

@@ -7,9 +7,11 @@ from .examples import ExampleSet as ExampleSet
 from .examples import open_examples as open_examples
 from .examples import save_examples as save_examples
 from .matrix import cosine_matrix as cosine_matrix
+from .matrix import find_read_alike as find_read_alike
 from .matrix import similarity as similarity
 from .network_probe import run_dry_pass as run_dry_pass
 from .process import EncoderProcess as EncoderProcess
+from .process import Read as Read
 from .process import Tell as Tell
 from .projection import available_methods as available_methods
 from .projection import turn_onto as turn_onto
@@ -21,6 +23,11 @@ from .search import Hit as Hit
 from .search import best_hits as best_hits
 from .sizes import Size as Size
 from .sizes import measure_sizes as measure_sizes
+from .standing import GroupsTold as GroupsTold
+from .standing import Standing as Standing
+from .standing import scale_floor as scale_floor
+from .standing import stand as stand
+from .standing import tell_groups as tell_groups
 from .threshold import Threshold as Threshold
 from .threshold import find_threshold as find_threshold
 from .vectors import PRECISIONS as PRECISIONS

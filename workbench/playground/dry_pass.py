@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from workbench.data.texts import spread_texts
 from workbench.errors import DataError
 from workbench.models.bases import BUNDLED, SCRATCH
+from workbench.models.token_counts import TokenCounts, cut_remedy
 from workbench.recipe import ArchitectureSpec
 from workbench.runs.history import resolve_model
 
@@ -21,6 +23,9 @@ ROWS = 3
 
 MOST_ROWS = 20_000
 """Rows looked at for the longest text, and for the word pieces of `scratch`."""
+
+READ_TEXTS = 1_000
+"""Texts of which is counted what the encoder reads."""
 
 SATURATED_AT = 0.99
 """A Tanh that hands on a number above this has a gradient below 0.02 there."""
@@ -50,6 +55,7 @@ class DryPassRequest:
         rows: Numbers of the rows, from 1.
         columns: Their texts, one list a role.
         values: Their scores or labels; None where the data have none.
+        read: Texts of the whole data set, to count what the encoder reads of them.
         vocabulary: Texts that `scratch` learns its word pieces from; empty for any other base.
         seed: For the weights of new layers.
     """
@@ -61,6 +67,7 @@ class DryPassRequest:
     rows: tuple[int, ...]
     columns: tuple[tuple[str, ...], ...]
     values: tuple[float, ...] | None
+    read: tuple[str, ...]
     vocabulary: tuple[str, ...]
     seed: int
 
@@ -82,7 +89,7 @@ class DryPassRequest:
                 "columns": tuple(tuple(column) for column in values["columns"]),
                 **{
                     name: None if values[name] is None else tuple(values[name])
-                    for name in ("roles", "rows", "values", "vocabulary")
+                    for name in ("roles", "rows", "values", "read", "vocabulary")
                 },
             }
         )
@@ -145,15 +152,17 @@ class TextReport:
         row: Number of its row, from 1.
         role: Its role.
         text: Its beginning.
-        word_pieces: How many it has, special tokens included.
-        kept: How many of them the encoder sees.
+        read: Tokens that the encoder reads, special ones included.
+        cut: Tokens behind its limit.
+        unknown: Tokens that it does not know.
     """
 
     row: int
     role: str
     text: str
-    word_pieces: int
-    kept: int
+    read: int
+    cut: int
+    unknown: int
 
 
 @dataclass(frozen=True)
@@ -181,22 +190,22 @@ class DryPass:
         layers: One report a layer, the encoder first.
         texts: The texts, row by row.
         pairs: The first text of each row with each other one of it.
-        limit: Where the encoder cuts texts off, in word pieces.
-        most: The most word pieces it can be set to.
+        counts: What the encoder reads of the texts of the data set.
+        most: The most tokens it can be set to read of a text.
         seconds: Building and computing.
     """
 
     layers: tuple[LayerReport, ...]
     texts: tuple[TextReport, ...]
     pairs: tuple[PairReport, ...]
-    limit: int
+    counts: TokenCounts
     most: int
     seconds: float
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What there is to know, errors first."""
-        found = [*self._broken(), *self._hindered(), *self._cut_off(), *self._alike()]
+        found = [*self._broken(), *self._hindered(), *self._not_read(), *self._alike()]
         return tuple(sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity)))
 
     def _broken(self) -> list[Finding]:
@@ -253,20 +262,9 @@ class DryPass:
                 )
         return found
 
-    def _cut_off(self) -> list[Finding]:
-        cut = [text for text in self.texts if text.kept < text.word_pieces]
-        if not cut:
-            return []
-        worst = max(cut, key=lambda text: text.word_pieces - text.kept)
-        remedy = f"Raise `max_seq_length` (at most {self.most:,})" if self.limit < self.most else "Take an encoder for longer texts"
-        return [
-            Finding(
-                "warning",
-                0,
-                f"{len(cut)} of the {len(self.texts)} texts are cut off after {self.limit:,} word pieces; the longest loses "
-                f"{worst.word_pieces - worst.kept:,} of {worst.word_pieces:,}. {remedy}, or shorten the texts.",
-            )
-        ]
+    def _not_read(self) -> list[Finding]:
+        found = self.counts.findings("this encoder", cut_remedy(self.counts.limit, self.most))
+        return [Finding("warning", 0, message) for _, message in found]
 
     def _alike(self) -> list[Finding]:
         cosines = [pair.cosine for pair in self.pairs if pair.cosine is not None]
@@ -283,7 +281,13 @@ class DryPass:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data, findings included."""
-        return {**dataclasses.asdict(self), "findings": [dataclasses.asdict(finding) for finding in self.findings]}
+        fields = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        return {
+            **{name: [dataclasses.asdict(item) for item in fields.pop(name)] for name in ("layers", "texts", "pairs")},
+            **fields,
+            "counts": self.counts.to_dict(),
+            "findings": [dataclasses.asdict(finding) for finding in self.findings],
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DryPass:
@@ -292,7 +296,7 @@ class DryPass:
             tuple(LayerReport(**{**item, "shape": tuple(item["shape"])}) for item in data["layers"]),
             tuple(TextReport(**item) for item in data["texts"]),
             tuple(PairReport(**{**item, "roles": tuple(item["roles"])}) for item in data["pairs"]),
-            data["limit"],
+            TokenCounts.from_dict(data["counts"]),
             data["most"],
             data["seconds"],
         )
@@ -331,6 +335,7 @@ def plan_dry_pass(base: str, architecture: ArchitectureSpec, table: Any, home: P
         rows=tuple(row + 1 for row in rows),
         columns=tuple(tuple(column[row] for row in rows) for column in texts),
         values=None if value is None else tuple(float(table[value][row]) for row in rows),
+        read=tuple(spread_texts(texts, READ_TEXTS)),
         vocabulary=tuple(text for column in texts for text in column) if name == SCRATCH else (),
         seed=seed,
     )

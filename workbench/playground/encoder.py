@@ -41,6 +41,12 @@ LOOK_SECONDS = 1.0
 VECTORS_BUDGET = 512 << 20
 """Bytes of remembered sentence vectors."""
 
+KEPT_COUNTS = 32
+"""Counts of texts that are remembered; those of 50,000 texts take some MB."""
+
+ALIKE_TEXTS = 1_000
+"""Texts among which those are looked for that a model reads alike."""
+
 TEXTS_AT_ONCE = 256
 """Texts encoded between two words on how far it is."""
 
@@ -211,6 +217,7 @@ class Desk:
         self._models = models
         self._say = say
         self._vectors = RememberedVectors()
+        self._counts: OrderedDict[tuple[str, int, bytes], dict[str, Any]] = OrderedDict()
         self._qualities: dict[tuple[str, int, str, int | None], dict[str, Any]] = {}
 
     def answer(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -236,6 +243,8 @@ class Desk:
                 return {"sizes": [size.to_dict() for size in measure_sizes(self._encode(request, request["texts"])[0])]}, b""
             case "quality":
                 return self._quality(request), b""
+            case "count":
+                return self._count(request), b""
             case "contributions":
                 from workbench.playground.contributions import contributions
 
@@ -288,6 +297,21 @@ class Desk:
                 model.max_seq_length = own_limit
             self._qualities[key] = quality.to_dict()
         return self._qualities[key]
+
+    def _count(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return how much of the texts the model reads, and which of them it reads alike; counted once."""
+        from workbench.playground.matrix import find_read_alike
+
+        name, texts = request["model"], request["texts"]
+        key = (name, _changed_at(name), _digest(texts))
+        if key not in self._counts:
+            model = self._model(request)
+            few = texts[:ALIKE_TEXTS]
+            alike = find_read_alike(few, model.tokenize(few))
+            self._counts[key] = {"counts": model.count_tokens(texts).to_dict(), "alike": alike}
+            while len(self._counts) > KEPT_COUNTS:
+                self._counts.popitem(last=False)
+        return self._counts[key]
 
     def _model(self, request: Mapping[str, Any]) -> Any:
         name = request["model"]

@@ -52,7 +52,7 @@ def probe(model: SentenceTransformer, request: DryPassRequest) -> dict[str, Any]
     """
     texts = [text for column in request.columns for text in column]
     token_ids = model.tokenize(texts)
-    lengths = model.encoder.count_word_pieces(texts)
+    of_texts = model.count_tokens(texts).by_text()
     # Equal sequences once, sorted by length: that is how a packed batch wants them.
     distinct = sorted({tuple(ids) for ids in token_ids}, key=lambda ids: (len(ids), ids))
     reports, vectors = _watch(model, distinct)
@@ -60,10 +60,8 @@ def probe(model: SentenceTransformer, request: DryPassRequest) -> dict[str, Any]
     embedded = vectors[[place[tuple(ids)] for ids in token_ids]].double()
     rows = len(request.rows)
     described = [
-        TextReport(
-            request.rows[index % rows], request.roles[index // rows], shorten(text), lengths[index], min(lengths[index], len(ids))
-        )
-        for index, (text, ids) in enumerate(zip(texts, token_ids, strict=True))
+        TextReport(request.rows[index % rows], request.roles[index // rows], shorten(text), **of_texts[index])
+        for index, text in enumerate(texts)
     ]
     pairs = [
         PairReport(
@@ -80,7 +78,7 @@ def probe(model: SentenceTransformer, request: DryPassRequest) -> dict[str, Any]
         "layers": tuple(reports),
         "texts": tuple(sorted(described, key=lambda text: text.row)),
         "pairs": tuple(pairs),
-        "limit": model.max_seq_length,
+        "counts": model.count_tokens(request.read, learned=bool(request.vocabulary)),
         "most": model.encoder.max_positions,
     }
 

@@ -18,6 +18,7 @@ import psutil
 from numpy.typing import NDArray
 
 from workbench.errors import ConfigError, DataError, InputError, ModelError, RunError, WorkbenchError
+from workbench.models.token_counts import TokenCounts
 from workbench.playground.choices import resolve_encoder
 from workbench.playground.dry_pass import DryPass, DryPassRequest
 from workbench.playground.gpu import gpu_is_taken
@@ -53,6 +54,19 @@ class Found:
     encode_seconds: float
     search_seconds: float
     remembered: bool
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a model reads of texts.
+
+    Attributes:
+        counts: Tokens read, cut off and unknown.
+        alike: Pairs of different texts of which it reads the same.
+    """
+
+    counts: TokenCounts
+    alike: list[tuple[int, int]]
 
 
 class EncoderProcess:
@@ -108,6 +122,16 @@ class EncoderProcess:
             RunError: If the process died or does not answer.
         """
         return _matrix(*self._request(model, {"texts": _strings(texts)}, tell))
+
+    def count(self, model: str, texts: Sequence[str], tell: Tell | None = None) -> Read:
+        """Return how much of texts a model reads, see `SentenceTransformer.count_tokens`.
+
+        Raises:
+            InputError: As in `encode`.
+            RunError: As in `encode`.
+        """
+        header, _ = self._request(model, {"op": "count", "texts": _strings(texts)}, tell)
+        return Read(TokenCounts.from_dict(header["counts"]), [(first, second) for first, second in header["alike"]])
 
     def search(self, model: str, corpus: Sequence[str], queries: Sequence[str], tell: Tell | None = None) -> Found:
         """Compare queries with every text of a corpus, whose vectors are remembered for the next time.

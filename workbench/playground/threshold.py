@@ -20,10 +20,12 @@ class Threshold:
     Attributes:
         value: The cosine; None where nothing tells it.
         source: What it was found on, or why there is none, in words that go on after "The threshold".
+        unrelated: The model's mean cosine of unrelated texts; None where the run did not measure it.
     """
 
     value: float | None
     source: str
+    unrelated: float | None = None
 
 
 def find_threshold(model: str, home: Path) -> Threshold:
@@ -37,16 +39,19 @@ def find_threshold(model: str, home: Path) -> Threshold:
     if not is_run_id(run_id):
         return Threshold(None, "is not known: it is learned from a run's validation rows, and this model belongs to no run here.")
     try:
-        folder = find_run(run_id, home).folder
+        run = find_run(run_id, home)
     except WorkbenchError as error:
         return Threshold(None, f"could not be found: {error.message}")
-    calibration = read_calibration(folder)
+    calibration = read_calibration(run.folder)
     if calibration is None:
-        reason = read_reason(folder) or "the run has none, for want of validation rows with matches and others among them"
+        reason = read_reason(run.folder) or "the run has none, for want of validation rows with matches and others among them"
         return Threshold(None, f"is not known: {reason}.")
-    side = calibration.base if model.startswith(BASE_PREFIX) else calibration.tuned
+    is_base = model.startswith(BASE_PREFIX)
+    side = calibration.base if is_base else calibration.tuned
+    unrelated = (run.findings["unrelated_cosine"] or {}).get("before" if is_base else "after")
     return Threshold(
         side.value,
         f"was chosen on the run's {calibration.validation_rows:,} validation rows and tells {side.accuracy:.0%} of "
         f"{side.pairs:,} test pairs apart rightly; a match is: {calibration.match}.",
+        unrelated,
     )

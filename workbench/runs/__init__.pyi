@@ -26,6 +26,9 @@ from .outcome import harms as harms
 from .outcome import read_outcome as read_outcome
 from .program import program_of_recipe as program_of_recipe
 from .program import program_of_run as program_of_run
+from .reading import Reading as Reading
+from .reading import read_columns as read_columns
+from .reading import read_dataset as read_dataset
 from .run import Run as Run
 from .run import is_run_id as is_run_id
 from .spawn import ensure_supervisor as ensure_supervisor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Callable
 from itertools import chain, count
 from pathlib import Path
 
@@ -25,7 +26,14 @@ BYTES_PER_WEIGHT = 4
 """Models are saved in fp32."""
 
 
-def submit(recipe: Recipe, home: Path, start: bool = True, parent: str | None = None, kind: str = TRAIN) -> Run:
+def submit(
+    recipe: Recipe,
+    home: Path,
+    start: bool = True,
+    parent: str | None = None,
+    kind: str = TRAIN,
+    before: Callable[[Recipe], None] = lambda recipe: None,
+) -> Run:
     """Check a recipe, freeze it and queue it.
 
     Args:
@@ -34,6 +42,7 @@ def submit(recipe: Recipe, home: Path, start: bool = True, parent: str | None = 
         start: Whether to start a supervisor; without it the run waits until the next one is started.
         parent: The run whose corrections this one takes up, or None.
         kind: Whether it trains or only measures the model of `parent` again.
+        before: Is handed the recipe with nothing left open, before the run is queued.
 
     Returns:
         The queued run.
@@ -46,6 +55,7 @@ def submit(recipe: Recipe, home: Path, start: bool = True, parent: str | None = 
     check_space(describe_start(recipe.base, home), home)
     try:
         settled, name = settle(recipe, home)
+        before(settled)
         run_id = _write(settled, name, home, held=not start, parent=parent, kind=kind)
     except OSError as error:
         raise RunError(

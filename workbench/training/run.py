@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch.distributed import get_node_local_rank
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from workbench.data.issues import rows_word
-from workbench.data.texts import TextsOf, read_numbers
+from workbench.data.texts import TextColumn, TextsOf, read_numbers, spread_texts
 from workbench.errors import ConfigError, RunError
 from workbench.evaluation import Evaluation, Evaluator, Verdict, build_evaluator, compute_verdict, encode_batch
 from workbench.evaluation.verdict import not_judged
@@ -188,8 +188,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     tokens = peers.find(lambda: Tokens(model, columns, TokenCache(home)))
     if tokens.cached:
         listener.on_message("An earlier run tokenised the same texts with the same tokenizer; its word pieces were taken.")
-    if tokens.truncated:
-        listener.on_message(f"{tokens.truncated} texts are longer than {model.max_seq_length} word pieces and are cut off there.")
+    warnings += _not_read(model, columns, tokens, recipe.base == SCRATCH, listener)
     loss = build_loss(recipe.loss, model.get_sentence_embedding_dimension(), len(parts.classes)).to(device)
     batches = ShuffledBatches(tokens, config.batch_size, config.seed, distinct=recipe.loss.entry.in_batch_negatives)
     collate = Collate(tokens, labels)
@@ -303,6 +302,30 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         threshold=findings.threshold,
         warnings=warnings,
     )
+
+
+def _not_read(
+    model: SentenceTransformer, columns: Sequence[TextColumn], tokens: Tokens, learned: bool, listener: Listener
+) -> tuple[Mapping[str, str], ...]:
+    """Return and tell the warnings of texts that the encoder does not read as what they are.
+
+    Args:
+        model: The network.
+        columns: The texts it is trained on.
+        tokens: All of them, tokenised.
+        learned: Whether the encoder's tokens were learned from them.
+        listener: Is told.
+    """
+    found = []
+    if tokens.truncated:
+        texts = "text is" if tokens.truncated == 1 else "different texts are"
+        words = f"{tokens.truncated:,} {texts} longer than the {model.max_seq_length:,} tokens that are read, and cut off there."
+        found.append({"kind": "cut_texts", "message": words})
+    counts = model.count_tokens(spread_texts(columns), learned)
+    found += [{"kind": f"{kind}_texts", "message": text} for kind, text in counts.findings("this encoder") if kind != "cut"]
+    for warning in found:
+        listener.on_message(warning["message"])
+    return tuple(found)
 
 
 def warn_of_few_rows(validation: Evaluator | None, listener: Listener) -> tuple[Mapping[str, str], ...]:

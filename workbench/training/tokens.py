@@ -35,7 +35,7 @@ class Tokens:
     Attributes:
         columns: Number of the sequence for each text, int64 (columns, rows).
         lengths: Word pieces of each sequence, int64 (sequences,).
-        truncated: Number of distinct texts that were as long as the encoder takes, so probably cut off.
+        truncated: Number of distinct texts that are longer than the encoder reads.
         cached: Whether an earlier run had tokenised the same.
 
     Raises:
@@ -99,6 +99,7 @@ def _key(model: SentenceTransformer, columns: int, digests: NDArray[np.uint64]) 
         model.encoder.do_lower_case,
         model.max_seq_length,
         columns,
+        "exact count of truncated texts",  # those of exactly the limit were taken for truncated before
     ]
     key = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
     key.update(digests.data)
@@ -110,11 +111,15 @@ def _tokenise(model: SentenceTransformer, columns: Sequence[TextColumn], digests
     text_of_place, first_places = number_digests(digests)
     pieces_digests = bytearray()
     length_parts = [np.empty(0, dtype=np.int64)]
+    truncated = 0
     with TokenArrays.path(folder, "pieces").open("wb") as stream:
         for texts in _at(columns, first_places):
             token_ids = model.tokenize(texts)
             lengths = np.fromiter(map(len, token_ids), dtype=np.int64, count=len(token_ids))
             pieces = np.fromiter(itertools.chain.from_iterable(token_ids), dtype=np.int32, count=int(lengths.sum())).tobytes()
+            truncated += model.encoder.count_tokens(
+                [texts[row] for row in np.flatnonzero(lengths >= model.max_seq_length)]
+            ).cut_texts
             ends = (4 * np.cumsum(lengths)).tolist()
             for start, end in itertools.pairwise([0, *ends]):
                 pieces_digests += hashlib.blake2b(pieces[start:end], digest_size=16).digest()
@@ -128,7 +133,7 @@ def _tokenise(model: SentenceTransformer, columns: Sequence[TextColumn], digests
         ("columns", sequence_of_text[text_of_place]),
         ("lengths", lengths[first_texts]),
         ("starts", starts[first_texts]),
-        ("truncated", np.array([(lengths >= model.max_seq_length).sum()])),
+        ("truncated", np.array([truncated])),
     ):
         values.astype(np.int64, copy=False).tofile(TokenArrays.path(folder, name))
 

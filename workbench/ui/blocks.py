@@ -18,7 +18,7 @@ from workbench.ui.feedback import guarded
 from workbench.ui.pages.build import connect_build_page, create_build_page
 from workbench.ui.pages.data import create_data_page, describe_current
 from workbench.ui.pages.playground import SEEN_SCRIPT, create_playground_page, opened_inputs, opened_script, start_encoder
-from workbench.ui.pages.playground_updates import choices_view, open_wanted, wanted_outputs
+from workbench.ui.pages.playground_updates import VIEW_PARTS, choices_view, open_wanted, view_updates, wanted_outputs
 from workbench.ui.pages.runs import create_runs_page, list_outputs, list_view
 from workbench.ui.pages.train import ask_script, create_train_page, fill_form, form_inputs, merge_form, reach_run
 from workbench.ui.present import find_dataset, find_problem, flow_steps, next_action
@@ -148,7 +148,10 @@ class _Page:
         for changed in ("started", "edited"):
             self.train[changed].then(guarded(self.on_flow), None, flow, **quiet)
         self.train["live"].state(guarded(self.on_flow), None, flow, **quiet)
-        self.train["live"].compare(self.on_try, models, [self.tabs, *models], **quiet)
+        views = [self.playground[name] for name in ("view", *VIEW_PARTS)]
+        self.train["live"].compare(self.on_try, models, [self.tabs, *models, *views], **quiet).then(
+            None, None, None, js='() => window.workbenchPlayground.press("matrix", true)', api_visibility="private"
+        )
         self.runs["show"].click(self.on_show, [self.runs["selected"]], [self.tabs, self.train["live"]], **quiet)
         self.runs["retrained"].then(guarded(self.on_flow), None, flow, **quiet)
         self.runs["outcome"].retrained(self.on_retrained, None, [self.train["live"]], **quiet)
@@ -216,7 +219,12 @@ class _Page:
     def on_try(self, first: str | None, second: str | None, chosen: str | None, event: gr.EventData) -> dict[Any, Any]:
         """Compare a run with what it started from."""
         updates = choices_view(self.context, self.playground, first, second, chosen, prefer=str(event.run_id))
-        return {self.tabs: gr.Tabs(selected="playground"), **updates}
+        return {
+            self.tabs: gr.Tabs(selected="playground"),
+            self.playground["view"]: "matrix",
+            **updates,
+            **view_updates(self.playground, "matrix"),
+        }
 
     def on_show(self, run_id: str | None) -> tuple[Any, Any]:
         """Show a run of the history in the live panel."""

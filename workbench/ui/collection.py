@@ -58,7 +58,7 @@ def read_collection(context: Context, typed: str | None, source: str, column: st
         saved = open_examples(source.removeprefix(SET_PREFIX), context.home)
         return Collection(saved.texts, saved.labels, saved.name)
     if not source:
-        collection = _distinct((typed or "").splitlines(), [], "")
+        collection = _typed(typed or "")
     else:
         columns = read_columns(upload_path(source, context.home))
         name = upload_name(source, context.home)
@@ -71,6 +71,35 @@ def read_collection(context: Context, typed: str | None, source: str, column: st
             f"At most {MOST_TEXTS:,} texts can be looked at, got {len(collection.texts):,}; take fewer.", field="texts"
         )
     return collection
+
+
+def _typed(text: str) -> Collection:
+    """Return the texts of the text box; blank lines between them make groups, whose numbers are their labels."""
+    lines: list[str] = []
+    labels: list[str] = []
+    group, gap = 1, False
+    for line in text.splitlines():
+        if not line.strip():
+            gap = True
+            continue
+        group += gap and bool(lines)
+        gap = False
+        lines.append(line)
+        labels.append(f"group {group}")
+    found = _distinct(lines, labels, "")
+    # A group of one says nothing, and one of all neither.
+    return found if 1 < len(set(found.labels)) < len(found.texts) else Collection(found.texts)
+
+
+def typed_text(collection: Collection) -> str:
+    """Return texts as they would be typed: one per line, a blank line between groups."""
+    lines: list[str] = []
+    labels = collection.labels or ("",) * len(collection.texts)
+    for place, text in enumerate(collection.texts):
+        if place and labels[place] != labels[place - 1]:
+            lines.append("")
+        lines.append(text)
+    return "\n".join(lines)
 
 
 def read_columns(path: Path) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from workbench.recipe import EncoderInfo, TrainingConfig
+from workbench.recipe import EncoderInfo, Recipe, TrainingConfig
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Context:
         self._bases: dict[str, tuple[Any, EncoderInfo]] = {}
         self._answers: OrderedDict[tuple[str, int], Any] = OrderedDict()
         self._splits: dict[tuple[str, float, float, int], SplitSummary] = {}
+        self._unread: dict[tuple[str, str, Any], tuple[str, ...]] = {}
         self._sentences: dict[tuple[str, float, float, int], tuple[str, ...]] = {}
 
     @property
@@ -155,6 +156,23 @@ class Context:
 
             self._sentences[key] = suggest_sentences(ref, self.home, training)
         return self._sentences[key]
+
+    def not_read(self, recipe: Recipe) -> tuple[str, ...]:
+        """Return sentences on what a recipe's base encoder does not read of its stored data set, remembered.
+
+        Args:
+            recipe: Its data are the reference of a data set.
+        """
+        layers = recipe.architecture.layers if recipe.architecture is not None else ()
+        key = (recipe.base, recipe.data, layers[0].params.get("max_seq_length") if layers else None)
+        if key not in self._unread:
+            from workbench.runs import read_dataset
+
+            reading = read_dataset(recipe, self.home)
+            if reading is None:  # what is not on this machine may be downloaded meanwhile
+                return ()
+            self._unread[key] = tuple(words for _, words in reading.findings())
+        return self._unread[key]
 
     def close(self) -> None:
         """End the encoder process; runs go on."""

@@ -59,7 +59,7 @@ def dry_pass_value(result: DryPass, source: str, line: str) -> dict[str, Any]:
         "error": "This network cannot learn as it is.",
         "warning": "The network works; something is worth a look.",
         "note": "The network works.",
-        "good": "The network works, and nothing looks wrong: all numbers are finite, texts get different vectors, none is cut off.",
+        "good": "The network works, and nothing looks wrong: all numbers are finite, texts get different vectors, none is cut off, and the encoder knows their tokens.",
     }[worst]
     data = result.to_dict()
     return {

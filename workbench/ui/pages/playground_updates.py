@@ -9,7 +9,7 @@ import gradio as gr
 
 from workbench.errors import InputError, WorkbenchError
 from workbench.runs import is_run_id
-from workbench.ui.collection import NO_LABEL, SET_PREFIX, Collection, guess_columns, read_collection, read_columns
+from workbench.ui.collection import NO_LABEL, SET_PREFIX, Collection, guess_columns, read_collection, read_columns, typed_text
 from workbench.ui.components.notice import notice
 from workbench.ui.context import Context
 from workbench.ui.feedback import sentence
@@ -131,7 +131,7 @@ def open_wanted(context: Context, parts: dict[str, Any], wanted: str | None) -> 
     }
     if saved.name or len(saved.texts) > SHOWN_TYPED:
         return updates | source_updates(parts, f"{SET_PREFIX}{wanted}", Collection(saved.texts, saved.labels, saved.name))
-    return updates | {parts["texts"]: "\n".join(saved.texts), parts["source"]: ""}
+    return updates | {parts["texts"]: typed_text(Collection(saved.texts, saved.labels)), parts["source"]: ""}
 
 
 def _kept_updates(context: Context, parts: dict[str, Any], kept: Kept) -> dict[Any, Any]:

@@ -9,10 +9,13 @@ from workbench.errors import InputError
 from workbench.ui.collection import Collection
 from workbench.ui.components.heatmaps import Panel, heatmaps_value
 from workbench.ui.context import Context
-from workbench.ui.present import pair_rows
+from workbench.ui.present import change_words, pair_rows
 
 if TYPE_CHECKING:
-    from workbench.playground import HeldOut, Hit, Tell, Threshold
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from workbench.playground import GroupsTold, HeldOut, Hit, Tell, Threshold
 
 MOST_SENTENCES = 60
 MOST_PAIRS = 400
@@ -61,18 +64,83 @@ def matrix_view(
     Raises:
         WorkbenchError: If there are too few texts, or a model cannot be loaded.
     """
-    from workbench.playground import similarity
+    from workbench.playground import find_threshold, similarity, stand, tell_groups
 
     check_texts(collection, 2)
     shown = collection.first(MOST_SENTENCES)
-    texts = list(shown.texts)
+    texts, labels = list(shown.texts), list(shown.labels)
     matrices = similarity(context.encoder, models, texts, tell)
-    panels: list[Panel] = [
-        {"title": names.get(model, model), "matrix": [[round(float(value), 4) for value in row] for row in matrices[model]]}
-        for model in models
-    ]
-    rows = pair_rows(texts, matrices[models[0]], matrices[models[-1]])[:MOST_PAIRS]
-    return heatmaps_value(texts, panels), rows, left_out(collection, shown, "compared")
+    thresholds = {model: find_threshold(model, context.home) for model in models}
+    # Both in one way: a colour that means a match beside one that means a share could not be compared.
+    judged = all(threshold.value is not None for threshold in thresholds.values())
+    panels: list[Panel] = []
+    standings = {}
+    for model in models:
+        value, unrelated = (thresholds[model].value, thresholds[model].unrelated) if judged else (None, None)
+        standing = standings[model] = stand(matrices[model], value, unrelated)
+        short, full = group_words(tell_groups(matrices[model], labels, value))
+        panels.append(
+            {
+                "title": names.get(model, model),
+                "groups": short,
+                "words": f"{full} {scale_words(value)}".strip(),
+                "matrix": rounded(matrices[model]),
+                "shades": rounded(standing.shades),
+                "places": standing.places.tolist(),
+                "matches": None if standing.matches is None else standing.matches.tolist(),
+            }
+        )
+    pair = [models[0], models[-1]]
+    rows = pair_rows(texts, [matrices[model] for model in pair], [standings[model] for model in pair])[:MOST_PAIRS]
+    note = " ".join([left_out(collection, shown, "compared"), *not_read(context, models, texts, names, tell)]).strip()
+    return heatmaps_value(texts, panels, labels), rows, note
+
+
+def rounded(numbers: NDArray[np.floating]) -> list[list[float]]:
+    """Return a matrix as plain numbers of four digits."""
+    return [[round(float(value), 4) for value in row] for row in numbers]
+
+
+def scale_words(threshold: float | None) -> str:
+    """Return what the colours of a heatmap mean."""
+    if threshold is None:
+        return "Colour and first number: the share of the pairs shown that are less similar to this model; below it the cosine."
+    return f"✓ and green: a match, from this model's own threshold on, a cosine of {threshold:.2f}. The numbers are cosines."
+
+
+def group_words(told: GroupsTold | None) -> tuple[str, str]:
+    """Return how well a model tells the groups of texts apart, in short and in full; empty where there are no groups."""
+    if told is None:
+        return "", ""
+    order = f"A pair of one group is above one of two groups in {told.in_order:.0%} of cases".replace("%", " %")
+    if told.found is None or told.mistaken is None:
+        return f"{order}.", ""
+    right, pairs = told.found + told.across - told.mistaken, told.within + told.across
+    counts = f"{told.found} of {told.within} that belong together are a match, and {told.mistaken} of {told.across} that do not"
+    return f"Right about {right} of {pairs} pairs", f"{counts}. {order}."
+
+
+def not_read(context: Context, models: Sequence[str], texts: Sequence[str], names: Mapping[str, str], tell: Tell) -> list[str]:
+    """Return sentences on what the models do not read of texts; what is true of both models is said once."""
+    found = {model: context.encoder.count(model, texts, tell) for model in models}
+    reads = list(found.values())
+    same = len(reads) > 1 and all(read == reads[0] for read in reads)
+    words = []
+    for model, read in [(models[0], reads[0])] if same else found.items():
+        named = "each of these models" if same else names.get(model, model)
+        words += [text for _, text in read.counts.findings(named)]
+        if read.alike:
+            first, second = (f"“{shorten(texts[place])}”" for place in read.alike[0])
+            more = f", and {len(read.alike) - 1:,} more pairs" if len(read.alike) > 1 else ""
+            words.append(
+                f"{first} and {second}{more}: the texts differ, but not in what {named} reads of them, so it finds them the same."
+            )
+    return words
+
+
+def shorten(text: str) -> str:
+    """Return the beginning of a text."""
+    return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def pair_view(
@@ -83,11 +151,12 @@ def pair_view(
     Raises:
         WorkbenchError: If a text is empty, or a model cannot be loaded.
     """
-    from workbench.playground import find_threshold
+    from workbench.playground import find_threshold, scale_floor
 
     texts = [(text or "").strip() for text in (first, second)]
     if not all(texts):
         raise InputError("Type two texts to compare.", field="texts")
+    note = " ".join(not_read(context, models, texts, names, tell))
     panels = []
     for model in models:
         reading = context.encoder.contributions(model, texts[0], texts[1], tell)
@@ -98,6 +167,8 @@ def pair_view(
                 "title": names.get(model, model),
                 "cosine": reading["cosine"],
                 "threshold": threshold.value,
+                "floor": None if threshold.value is None else scale_floor(threshold.value, threshold.unrelated or 0.0),
+                "decision": decision_words(reading["cosine"], threshold),
                 "verdict": verdict_words(reading["cosine"], threshold),
                 "source": f"The threshold {threshold.source}",
                 "exact": exact,
@@ -105,7 +176,14 @@ def pair_view(
                 "sides": reading["sides"],
             }
         )
-    return {"panels": panels}
+    return {"panels": panels, "note": note}
+
+
+def decision_words(cosine: float, threshold: Threshold) -> str:
+    """Return whether a cosine counts as a match, in a word or two; empty without a threshold."""
+    if threshold.value is None:
+        return ""
+    return "✓ Match" if cosine >= threshold.value else "No match"
 
 
 def verdict_words(cosine: float, threshold: Threshold) -> str:
@@ -125,7 +203,7 @@ def search_view(
     Raises:
         WorkbenchError: If there is nothing to search for or in, or a model cannot be loaded.
     """
-    from workbench.playground import best_hits
+    from workbench.playground import best_hits, find_threshold
 
     wanted = " ".join((query or "").split())
     if not wanted:
@@ -145,30 +223,45 @@ def search_view(
         hits = best_hits(scores[model], texts, most, None if other is None else scores[other])
         result = found[model]
         encoded = "encoded before" if result.remembered else f"encoded in {seconds_words(result.encode_seconds)}"
+        threshold = find_threshold(model, context.home).value
         panels.append(
             {
                 "title": names.get(model, model),
+                "threshold": None if threshold is None else f"{threshold:.2f}",
                 "time": f"{len(collection.texts):,} texts {encoded}, searched in {seconds_words(result.search_seconds)}",
-                "hits": [hit_row(hit) for hit in hits],
+                "hits": [hit_row(hit, threshold) for hit in hits],
             }
         )
     note = f"Most like “{wanted}”." + (" The text itself is left out." if len(texts) < len(collection.texts) else "")
     if len(models) > 1:
         note += " Beside each cosine: how its place differs from the other model's."
-    return {"query": wanted, "note": note, "panels": panels}
+    # The corpus by itself, whose counts are remembered for the next query.
+    unread = not_read(context, models, collection.texts, names, tell)
+    unread += [f"Of what is searched for: {words}" for words in not_read(context, models, [wanted], names, tell)]
+    return {"query": wanted, "note": " ".join([note, *unread]), "panels": panels}
 
 
-def hit_row(hit: Hit) -> dict[str, Any]:
-    """Return a result as the panel shows it; the change of place is said in words as well as by its kind."""
-    row = {"rank": hit.rank, "text": hit.text, "score": f"{hit.score:.3f}".replace("-", "−"), "badge": "", "change": ""}
+def hit_row(hit: Hit, threshold: float | None = None) -> dict[str, Any]:
+    """Return a result as the panel shows it; the change of place is said in words as well as by its kind.
+
+    Args:
+        hit: The result.
+        threshold: From which cosine on it counts as a match; None where the model has none.
+    """
+    row: dict[str, Any] = {
+        "rank": hit.rank,
+        "text": hit.text,
+        "score": f"{hit.score:.3f}".replace("-", "−"),
+        "badge": "",
+        "change": "",
+    }
+    row["match"] = None if threshold is None else hit.score >= threshold
     if hit.other_rank is None:
         return row
     if hit.change is None:
         return {**row, "badge": f"new (other: {hit.other_rank:,}.)", "change": "new"}
-    if hit.change == 0:
-        return {**row, "badge": "= same", "change": "same"}
-    words = f"▲ up {hit.change}" if hit.change > 0 else f"▼ down {-hit.change}"
-    return {**row, "badge": words, "change": "up" if hit.change > 0 else "down"}
+    kind = "same" if hit.change == 0 else "up" if hit.change > 0 else "down"
+    return {**row, "badge": change_words(hit.change), "change": kind}
 
 
 def map_view(
@@ -196,7 +289,7 @@ def map_view(
             caption += " Turned to lie like the first map; distances are unchanged."
         x, y = ([round(float(value), 5) for value in points[:, axis]] for axis in (0, 1))
         panels.append({"title": names.get(model, model), "caption": caption, "x": x, "y": y})
-    note = left_out(collection, shown, "drawn")
+    note = " ".join([left_out(collection, shown, "drawn"), *not_read(context, models, shown.texts, names, tell)]).strip()
     return {"texts": list(shown.texts), "labels": list(shown.labels), "note": note, "panels": panels}
 
 

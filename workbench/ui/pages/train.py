@@ -231,7 +231,8 @@ def describe_plan(context: Context, draft: Draft) -> gr.HTML:
         text = plan_words(draft, dataset, context)
     except WorkbenchError as error:
         return notice(error.message, "note" if not draft.data else "warning", draft.to_dict())
-    return notice(text, "plain", draft.to_dict())
+    unread = () if dataset is None else context.not_read(draft.to_recipe())
+    return notice(" ".join([text, *unread]), "warning" if unread else "plain", draft.to_dict())
 
 
 def planned_draft(plan: Any) -> Draft | None:

@@ -83,7 +83,7 @@ function render() {
     value.layers.map((layer) => [layer.title, layer.shape_words, figure(layer.lowest), figure(layer.highest), figure(layer.mean_size), remarks(layer)]),
   );
   const cosines = value.pairs.some((pair) => pair.value !== null);
-  const pieces = (text) => (text.kept < text.word_pieces ? `${text.word_pieces} word pieces, ${text.word_pieces - text.kept} cut off` : `${text.word_pieces} word pieces`);
+  const tokens = (text) => [`${text.read + text.cut} tokens`, ...(text.cut ? [`${text.cut} cut off`] : []), ...(text.unknown ? [`${text.unknown} unknown`] : [])].join(", ");
   const named = (pair, role) => value.texts.find((text) => text.row === pair.row && text.role === role);
   table(
     "The rows, before any training",
@@ -92,7 +92,7 @@ function render() {
       const [first, second] = pair.roles.map((role) => named(pair, role));
       return [
         String(pair.row),
-        ...[first, second].map((text) => `${text.text} (${pieces(text)})`),
+        ...[first, second].map((text) => `${text.text} (${tokens(text)})`),
         figure(pair.cosine),
         ...(cosines ? [figure(pair.value)] : []),
       ];

@@ -14,14 +14,20 @@ const plain = (number) => `${number < 0 ? "−" : ""}${Math.abs(number).toFixed(
 
 function renderEmpty() {
   const box = make("div", "wb-teach", root);
-  make("h3", "", box, "How alike are two texts?");
-  make("p", "", box, "Press Compare: both models give the pair a cosine, from about 0 (nothing in common) to 1 (the same), and each word shows what it adds or takes away. A run that held out scored or labelled pairs also says from which cosine on two texts count as a match.");
+  make("h3", "", box, "How similar are two texts?");
+  make("p", "", box, "Press Compare: each model says whether the pair is a match by its own threshold, where its run found one, and gives the cosine; each word shows what it adds or takes away.");
 }
 
 function renderScale(parent, panel) {
   const scale = make("div", "wb-scale", parent);
   scale.setAttribute("aria-hidden", "true"); // the same is said in words
-  const at = (cosine) => `${Math.max(0, Math.min(1, cosine)) * 100}%`;
+  // With a threshold that is the middle, whatever its cosine: so two models can be held against each other.
+  const share = (cosine) => {
+    if (panel.threshold === null) return cosine;
+    const part = cosine >= panel.threshold ? (cosine - panel.threshold) / (1 - panel.threshold) : (cosine - panel.threshold) / (panel.threshold - panel.floor);
+    return 0.5 + 0.5 * part;
+  };
+  const at = (cosine) => `${Math.max(0, Math.min(1, share(cosine))) * 100}%`;
   make("div", "wb-scale-fill", scale).style.width = at(panel.cosine);
   if (panel.threshold !== null) make("div", "wb-scale-mark", scale).style.left = at(panel.threshold);
 }
@@ -46,6 +52,7 @@ function render() {
   const panels = (props.value && props.value.panels) || [];
   root.dataset.state = panels.length ? "ready" : "empty";
   if (!panels.length) return renderEmpty();
+  window.workbenchPlayground.answered("pair");
   const sameMethod = panels.every((panel) => panel.exact === panels[0].exact);
   const strongest = (some) => Math.max(1e-6, ...some.flatMap((panel) => panel.sides.flatMap((side) => side.scores.map(Math.abs))));
   const grid = make("div", "wb-two", root);
@@ -53,10 +60,11 @@ function render() {
     const card = make("article", "wb-card-plain", grid);
     make("h3", "", card, panel.title);
     const line = make("p", "wb-cosine", card);
-    make("span", "wb-subdued", line, "Cosine ");
-    make("strong", "", line, plain(panel.cosine));
+    if (panel.decision) make("strong", "wb-decision", line, panel.decision);
+    make("span", "wb-subdued", line, " cosine ");
+    make(panel.decision ? "span" : "strong", "wb-cosine-value", line, plain(panel.cosine));
     renderScale(card, panel);
-    make("p", "wb-decision", card, panel.verdict);
+    make("p", "", card, panel.verdict);
     make("p", "wb-subdued", card, panel.source);
     make("h4", "", card, "Where it comes from");
     panel.sides.forEach((side, index) => renderWords(card, side, index, strongest(sameMethod ? panels : [panel])));

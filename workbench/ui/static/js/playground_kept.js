@@ -1,5 +1,6 @@
 // Keeps what the playground shows, so that a reload of this browser tab comes back to it: models, texts, view and settings as they stand,
 // and which views had been asked, whose answers are asked for again when they are seen. A link that was followed since wins.
+// Once one view has an answer, the others get theirs when they are seen, without a press of their own.
 (() => {
   const KEY = "workbench-playground";
   const BUTTONS = { matrix: "playground-compare", pair: "playground-pair-compare", search: "playground-search", map: "playground-draw", sizes: "playground-measure" };
@@ -12,7 +13,11 @@
     // The browser keeps nothing, or somebody else's.
   }
   if (kept && kept.set !== linked()) kept = null;
+  const SHARED = ["first", "second", "texts", "source", "column", "label"];
   const asked = new Set(kept ? kept.asked : []);
+  const about = new Map(); // view -> the models and texts it was asked about last
+  let shown = ""; // the models and texts on the page
+  let answered = null; // those that a view has an answer about
   const again = new Set(asked);
   const pending = new Set();
 
@@ -24,11 +29,13 @@
     wanted: kept ? JSON.stringify(kept) : linked(),
 
     keep(names, values, view) {
-      if (!page.open) return;
+      shown = JSON.stringify(SHARED.map((name) => values[names.indexOf(name)]));
       if (view) {
         asked.add(view);
         again.delete(view);
+        about.set(view, shown);
       }
+      if (!page.open) return;
       const now = { set: linked(), asked: [...asked] };
       names.forEach((name, index) => { now[name] = values[index]; });
       try {
@@ -38,8 +45,12 @@
       }
     },
 
+    // Whether the next answer is to be brought into sight.
+    reveal: false,
+
     // Presses a view's button, once it is there.
-    press(view) {
+    press(view, reveal = false) {
+      page.reveal = reveal;
       if (!BUTTONS[view] || pending.has(view)) return;
       pending.add(view);
       let tries = 0;
@@ -62,9 +73,16 @@
       page.seen(view);
     },
 
+    // A view has its answer.
+    answered(view) {
+      answered = shown;
+      about.set(view, shown);
+    },
+
     // A view came into sight.
     seen(view) {
-      if (page.open && again.has(view)) page.press(view);
+      const missing = answered !== null && answered === shown && about.get(view) !== shown;
+      if (page.open && (again.has(view) || missing)) page.press(view);
     },
   };
   window.workbenchPlayground = page;

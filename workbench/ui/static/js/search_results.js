@@ -23,7 +23,7 @@ function renderHit(list, hit) {
   make("span", "wb-sr", button, " – more like this");
   button.addEventListener("click", () => trigger("more", { text: hit.text }));
   const facts = make("span", "wb-hit-facts", item);
-  make("span", "wb-hit-score", facts, hit.score);
+  make("span", "wb-hit-score", facts, hit.match ? `✓ ${hit.score}` : hit.score);
   if (hit.badge) make("span", "wb-change", facts, hit.badge).dataset.change = hit.change;
 }
 
@@ -34,6 +34,7 @@ function render() {
   root.dataset.state = panels.length ? "ready" : "empty";
   root.dataset.query = value.query || "";
   if (!panels.length) return renderEmpty();
+  window.workbenchPlayground.answered("search");
   if (value.note) make("p", "wb-subdued wb-above", root, value.note);
   const grid = make("div", "wb-two", root);
   for (const panel of panels) {
@@ -41,7 +42,12 @@ function render() {
     make("h3", "", card, panel.title);
     make("p", "wb-subdued", card, panel.time);
     const list = make("ol", "wb-hits", card);
-    for (const hit of panel.hits) renderHit(list, hit);
+    let above = true;
+    for (const hit of panel.hits) {
+      if (hit.match === false && above) make("li", "wb-hit-line", list, `Below this model's threshold ${panel.threshold}: no match`);
+      above = hit.match !== false;
+      renderHit(list, hit);
+    }
   }
   make("p", "wb-subdued", root, "Click a result to look for more like it.");
 }

@@ -54,6 +54,7 @@ function render() {
   const panels = value.panels || [];
   root.dataset.state = panels.length ? "ready" : "empty";
   if (!panels.length) return renderEmpty();
+  window.workbenchPlayground.answered("sizes");
   if (value.note) make("p", "wb-subdued wb-above", root, value.note);
   const widths = panels.map((panel) => [...new Set(panel.sizes.map((size) => size.width))]);
   const steps = Math.max(...widths.map((each) => each.length));

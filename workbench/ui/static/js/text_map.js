@@ -49,6 +49,7 @@ function render() {
   root.dataset.state = panels.length ? "drawing" : "empty";
   root.dataset.points = String(texts.length);
   if (!panels.length) return renderEmpty();
+  window.workbenchPlayground.answered("map");
   if (note) make("p", "wb-subdued wb-above", root, note);
   const picker = make("div", "wb-pick", root);
   const label = make("label", "", picker, "Show a text on the map");
