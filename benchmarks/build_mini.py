@@ -45,6 +45,7 @@ from workbench.evaluation import build_evaluator
 from workbench.losses import Loss
 from workbench.losses.loss import require_labels
 from workbench.models.numerics import fast_float32
+from workbench.models.token_counts import TokenCounts, count_tokens
 from workbench.training.batch import Collate
 from workbench.training.distributed import ALONE
 from workbench.training.precision import Precision
@@ -457,6 +458,15 @@ class WordVectors(nn.Module):
         self.tokenizer = tokenizer
         self.table = nn.EmbeddingBag.from_pretrained(vectors, freeze=False, mode="mean")
         self.max_seq_length = 256
+
+    @property
+    def encoder(self) -> WordVectors:
+        """What cuts texts, as a sentence transformer has it."""
+        return self
+
+    def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
+        """Return how much of each text is read."""
+        return count_tokens(self.tokenizer.backend_tokenizer, texts, self.max_seq_length)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the pieces of each text, at least one."""

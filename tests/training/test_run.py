@@ -185,6 +185,8 @@ def test_training_texts_are_never_listed(
     tiny_bert: Path, sentences: list[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(texts_module, "CHUNK", 8)
+    # Of a large data set, too, only some texts are looked at for what the encoder does not read.
+    monkeypatch.setattr(run_module, "spread_texts", lambda columns: texts_module.spread_texts(columns, 16))
     given = make_parts("scored_pairs", sentences)
     plain = Column.__getitem__
 

@@ -223,7 +223,9 @@ def test_a_run_from_start_to_verdict(open_tab, ready, home):
     heatmaps = page.locator("#playground-heatmaps .wb-heatmaps")
     expect(heatmaps).to_have_attribute("data-state", "ready", timeout=LONG)
     expect(heatmaps.locator(".js-plotly-plot")).to_have_count(2)
-    box = heatmaps.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    cells = heatmaps.locator(".js-plotly-plot .nsewdrag").first
+    cells.scroll_into_view_if_needed()
+    box = cells.bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.85, box["y"] + box["height"] * 0.15)
     expect(heatmaps.locator(".wb-pair")).to_contain_text("please check my router")
     expect(heatmaps.locator(".wb-pair")).to_contain_text("<b>invoice</b>")
