@@ -18,7 +18,7 @@ from workbench.recipe import LossSpec
 from workbench.runs.process import end_with_parent, leave
 from workbench.training import run as run_module
 from workbench.training import run_training
-from workbench.training.distributed import Peers, meet
+from workbench.training.distributed import ProcessGroup, init_process_group
 from workbench.training.tokens import Tokens
 
 CASES: dict[str, dict[str, Any]] = {
@@ -66,8 +66,8 @@ class Outsider(Recorder):
 if __name__ == "__main__":
     end_with_parent()
     # One connection for all cases: the processes meet only once.
-    peers, part = meet(torch.device("cpu"), int(os.environ["WORLD_SIZE"]), Path(sys.argv[3])), Peers.part
-    run_module.meet, Peers.part = lambda device, devices, folder: peers, lambda self: None
+    processes, part = init_process_group(torch.device("cpu"), int(os.environ["WORLD_SIZE"]), Path(sys.argv[3])), ProcessGroup.close
+    run_module.init_process_group, ProcessGroup.close = lambda device, devices, folder: processes, lambda self: None
     cached: list[bool] = []
 
     class WatchedTokens(Tokens):
@@ -77,10 +77,10 @@ if __name__ == "__main__":
 
     run_module.Tokens = WatchedTokens  # type: ignore[misc]
     base, sentences, folder = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text()), Path(sys.argv[3])
-    if peers.leads:
+    if processes.is_main:
         (folder / "listening.json").write_text(json.dumps(listening_addresses()))
     for name in sys.argv[4:] or CASES:
-        train(name, base, sentences, folder, peers.size, Recorder() if peers.leads else Outsider())
-    (folder / f"cached-{peers.rank}.json").write_text(json.dumps(cached))
-    part(peers)
+        train(name, base, sentences, folder, processes.size, Recorder() if processes.is_main else Outsider())
+    (folder / f"cached-{processes.rank}.json").write_text(json.dumps(cached))
+    part(processes)
     leave(0)

@@ -24,7 +24,7 @@ from workbench.training import run_training
 from workbench.training.batch import Batch, Collate
 from workbench.training.bucketing import Buffers
 from workbench.training.cuda_graphs import CudaRecorder, GraphedSteps, Trial, graph_steps
-from workbench.training.distributed import ALONE, Peers
+from workbench.training.distributed import ALONE, ProcessGroup
 from workbench.training.occurring import find_occurring_words
 from workbench.training.tokens import Tokens
 from workbench.training.trainer import TrainedNetwork
@@ -336,28 +336,28 @@ def test_a_trainer_on_buckets_trains_the_same(plain_bert: Path, sentences: list[
 
 
 @pytest.mark.parametrize(
-    ("settings", "peers", "packs", "steps", "sentence"),
+    ("settings", "processes", "packs", "steps", "sentence"),
     [
         ({"cuda_graphs": "off"}, ALONE, True, 1000, None),
-        ({"cuda_graphs": "on"}, Peers(0, 2), True, 1000, "several devices exchange vectors"),
+        ({"cuda_graphs": "on"}, ProcessGroup(0, 2), True, 1000, "several devices exchange vectors"),
         ({"cuda_graphs": "on", "micro_batch_size": 4}, ALONE, True, 1000, "`micro_batch_size` 4 embeds a batch in parts"),
         ({"cuda_graphs": "on"}, ALONE, False, 1000, "padded to their longest text"),
         ({}, ALONE, True, 299, "the run has 299 steps, and to try them out pays from 300 on"),
     ],
 )
 def test_what_is_in_the_way_is_said(
-    settings: dict[str, Any], peers: Peers, packs: bool, steps: int, sentence: str | None, plain_bert: Path
+    settings: dict[str, Any], processes: ProcessGroup, packs: bool, steps: int, sentence: str | None, plain_bert: Path
 ) -> None:
     network, told = make_network(plain_bert, "CoSENTLoss"), Told()
     for kind in ("cpu", "cuda"):
         network.model.encoder._packs[kind] = packs
-    assert graph_steps(TrainingConfig(**settings), network.model, network, torch.device("cuda:0"), peers, steps, told) is None
+    assert graph_steps(TrainingConfig(**settings), network.model, network, torch.device("cuda:0"), processes, steps, told) is None
     assert (
         told == []
         if sentence is None
         else len(told) == 1 and told[0].startswith("CUDA graphs are left out: ") and sentence in told[0]
     )
-    assert graph_steps(TrainingConfig(), network.model, network, CPU, peers, steps, told) is None, "a CPU is not asked"
+    assert graph_steps(TrainingConfig(), network.model, network, CPU, processes, steps, told) is None, "a CPU is not asked"
     assert len(told) == (sentence is not None)
 
 

@@ -16,14 +16,14 @@ from tests.training.test_run import Recorder
 from workbench.errors import RunError
 from workbench.runs.launcher import start_ranks, wait_for_ranks
 from workbench.runs.process import child_environment, module_command
-from workbench.training.distributed import ALONE, Peers, meet
+from workbench.training.distributed import ALONE, ProcessGroup, init_process_group
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 @pytest.mark.parametrize("count", [1, 2, 4, 6, 7])
 def test_shares_are_of_one_length_and_hold_everything(size: int, count: int) -> None:
     items = list(range(count))
-    shares = [list(Peers(rank, size).share(items)) for rank in range(size)]
+    shares = [list(ProcessGroup(rank, size).shard(items)) for rank in range(size)]
     assert {len(share) for share in shares} == {-(-count // size)}
     dealt = [item for turn in zip(*shares, strict=True) for item in turn]
     assert dealt[:count] == items and set(dealt[count:]) <= {count - 1}
@@ -33,30 +33,30 @@ def test_shares_are_of_one_length_and_hold_everything(size: int, count: int) -> 
 def test_one_process_is_asked_by_nobody() -> None:
     vectors = torch.ones(3, 2, requires_grad=True)
     assert ALONE.gather(vectors, 3) is vectors
-    assert ALONE.agree("best") == "best" and ALONE.sum(3, 4) == [3, 4]
-    assert meet(torch.device("cpu"), 1, Path()) is ALONE
+    assert ALONE.broadcast("best") == "best" and ALONE.sum(3, 4) == [3, 4]
+    assert init_process_group(torch.device("cpu"), 1, Path()) is ALONE
 
 
 def test_a_process_that_was_started_alone_says_so() -> None:
     with pytest.raises(RunError, match="`devices` 2 needs as many processes"):
-        meet(torch.device("cpu"), 2, Path())
+        init_process_group(torch.device("cpu"), 2, Path())
 
 
 def test_only_a_lost_connection_is_laid_at_another_process() -> None:
     lost = RuntimeError("[/x/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:42419.")
-    explained = Peers(1, 2).explain(lost)
+    explained = ProcessGroup(1, 2).explain(lost)
     assert explained is not None and "One of the run's 2 processes ended" in explained.message
-    assert Peers(1, 2).explain(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+    assert ProcessGroup(1, 2).explain(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
     assert ALONE.explain(lost) is None
 
 
 def test_nccls_words_for_a_lost_process_are_understood() -> None:
     remote = "NCCL error in: ProcessGroupNCCL.cpp:3690, remote process exited or there was a network error, NCCL version 2.27.5"
     for lost in (dist.DistBackendError(remote), dist.DistNetworkError("Connection reset by peer")):
-        explained = Peers(1, 2).explain(lost)
+        explained = ProcessGroup(1, 2).explain(lost)
         assert explained is not None and "One of the run's 2 processes ended" in explained.message
     own = dist.DistBackendError("NCCL error in: ProcessGroupNCCL.cpp:3690, unhandled cuda error, Cuda failure 2 'out of memory'")
-    assert Peers(1, 2).explain(own) is None
+    assert ProcessGroup(1, 2).explain(own) is None
 
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -23,7 +23,7 @@ from workbench.models.numerics import wait_for
 from workbench.recipe import TrainingConfig
 from workbench.training.batch import Batch
 from workbench.training.bucketing import GRAIN, Bucket, BucketedBatch, Buffers, fill_up
-from workbench.training.distributed import Peers
+from workbench.training.distributed import ProcessGroup
 
 MOST_GRAPHS = 32
 """Beyond it, the bucket that was not met for longest goes."""
@@ -299,7 +299,7 @@ def graph_steps(
     model: SentenceTransformer,
     trained: nn.Module,
     device: torch.device,
-    peers: Peers,
+    processes: ProcessGroup,
     steps: int,
     tell: Callable[[str], None],
 ) -> GraphedSteps | None:
@@ -310,14 +310,14 @@ def graph_steps(
         model: The network.
         trained: As for `GraphedSteps`.
         device: Where.
-        peers: The processes that train.
+        processes: The processes that train.
         steps: How many steps there will be.
         tell: Is told what was decided and why; nothing where there was nothing to decide.
     """
     asked, cuda = config.cuda_graphs, device.type == "cuda"
     if asked == "off" or (asked == "auto" and not cuda):
         return None
-    reason = _obstacle(config, model, peers)
+    reason = _obstacle(config, model, processes)
     if reason is None and asked == "auto" and steps < WORTH_STEPS:
         reason = f"the run has {steps} steps, and to try them out pays from {WORTH_STEPS} on"
     if reason is not None:
@@ -331,9 +331,9 @@ def graph_steps(
     return GraphedSteps(model, trained, device, CudaRecorder(device) if cuda else None, tell, Trial() if asked == "auto" else None)
 
 
-def _obstacle(config: TrainingConfig, model: SentenceTransformer, peers: Peers) -> str | None:
+def _obstacle(config: TrainingConfig, model: SentenceTransformer, processes: ProcessGroup) -> str | None:
     """Return why no step of a run can be recorded; None where nothing is known to be in the way."""
-    if peers.size > 1:
+    if processes.size > 1:
         return "several devices exchange vectors in the middle of a step"
     if config.micro_batch_size is not None and config.micro_batch_size < config.batch_size:
         return f"`micro_batch_size` {config.micro_batch_size} embeds a batch in parts"

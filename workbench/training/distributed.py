@@ -32,7 +32,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Peers:
+class ProcessGroup:
     """The processes of a run, seen from one of them.
 
     Attributes:
@@ -44,11 +44,11 @@ class Peers:
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the one that measures, saves and reports."""
         return self.rank == 0
 
-    def share(self, items: Sequence[Item]) -> Sequence[Item]:
+    def shard(self, items: Sequence[Item]) -> Sequence[Item]:
         """Return what this process takes of a batch: every `size`-th item, so that sorted ones are dealt out evenly.
 
         All shares have one length. Where the items do not suffice, the last one is there again; `gather` leaves it out.
@@ -70,25 +70,25 @@ class Peers:
         shares: Tensor = _Gather.apply(vectors, self)
         return shares.transpose(0, 1).reshape(-1, vectors.shape[1])[:count]
 
-    def agree(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """Return the first process's value, which is JSON data, in all of them."""
         if self.size == 1:
             return value
         # As JSON: torch's own way of sending an object would have the others unpickle, and thereby run, whatever they are sent.
-        text = json.dumps(value).encode() if self.leads else b""
+        text = json.dumps(value).encode() if self.is_main else b""
         length = torch.tensor([len(text)])
         dist.broadcast(length, src=0)
-        data = torch.tensor(list(text), dtype=torch.uint8) if self.leads else torch.empty(int(length), dtype=torch.uint8)
+        data = torch.tensor(list(text), dtype=torch.uint8) if self.is_main else torch.empty(int(length), dtype=torch.uint8)
         dist.broadcast(data, src=0)
         return json.loads(bytes(data.tolist()))
 
-    def find(self, make: Callable[[], Item]) -> Item:
+    def main_process_first(self, make: Callable[[], Item]) -> Item:
         """Return what is made, by the first process before the others begin: they find on the disk what it has left there."""
-        if self.leads:
+        if self.is_main:
             made = make()
-            self.agree(None)
+            self.broadcast(None)
             return made
-        self.agree(None)
+        self.broadcast(None)
         return make()
 
     def sum(self, *counts: int) -> list[int]:
@@ -107,16 +107,16 @@ class Peers:
             "outside, most often because the machine's memory ran out; the end of the run's log.txt may say which."
         )
 
-    def part(self) -> None:
+    def close(self) -> None:
         """End the connection; only after work that went well, so that a failure is reported before the others notice it."""
         if self.size > 1:
             dist.destroy_process_group()
 
 
-ALONE = Peers()
+ALONE = ProcessGroup()
 
 
-def meet(device: torch.device, devices: int, folder: Path) -> Peers:
+def init_process_group(device: torch.device, devices: int, folder: Path) -> ProcessGroup:
     """Return the processes of this run once all of them are there.
 
     Args:
@@ -149,7 +149,7 @@ def meet(device: torch.device, devices: int, folder: Path) -> Peers:
             str(folder / MEETING_FILE), devices
         )
         dist.init_process_group(backend, timeout=_PATIENCE, store=store, rank=int(os.environ["RANK"]), world_size=devices)
-    return Peers(dist.get_rank(), dist.get_world_size())
+    return ProcessGroup(dist.get_rank(), dist.get_world_size())
 
 
 def _is_lost_connection(error: RuntimeError) -> bool:
@@ -169,12 +169,12 @@ class _Gather(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, vectors: Tensor, peers: Peers) -> Tensor:
-        ctx.peers = peers
-        shares = vectors.new_empty((peers.size, *vectors.shape))
+    def forward(ctx: Any, vectors: Tensor, processes: ProcessGroup) -> Tensor:
+        ctx.processes = processes
+        shares = vectors.new_empty((processes.size, *vectors.shape))
         dist.all_gather_into_tensor(shares.flatten(0, 1), vectors.contiguous())
         return shares
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0][ctx.peers.rank] * ctx.peers.size, None
+        return gradients[0][ctx.processes.rank] * ctx.processes.size, None

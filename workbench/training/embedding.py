@@ -15,7 +15,7 @@ from workbench.models.layer import Features
 from workbench.models.layout import PaddedLayout
 from workbench.models.token_ids import TokenIds
 from workbench.training.batch import Batch
-from workbench.training.distributed import ALONE, Peers
+from workbench.training.distributed import ALONE, ProcessGroup
 
 PADDED_CHUNK = 32
 """Sentences of like length that share a padded forward pass on the CPU; a GPU takes the whole batch at once."""
@@ -48,7 +48,7 @@ def embed(
     batch: Batch,
     padding: Padding | None = None,
     sentences: int | None = None,
-    peers: Peers = ALONE,
+    processes: ProcessGroup = ALONE,
 ) -> list[Tensor]:
     """Return the sentence vectors of each text column of a batch, each (rows, width).
 
@@ -59,9 +59,9 @@ def embed(
         sentences: How many hold what backward needs at a time: where there are more, they are embedded in chunks, and each chunk once
             more in backward. This is gradient caching (Gao et al. 2021) by torch's checkpoints; dropout draws the same numbers both
             times, so the result is that of the plain way. None for all of them.
-        peers: The processes that share the work; each gets the vectors of all.
+        processes: The processes that share the work; each gets the vectors of all.
     """
-    share = peers.share(batch.token_ids)
+    share = processes.shard(batch.token_ids)
     if batch.features is not None:
         if padding is not None:
             padding.count(batch.features["layout"], _tokens_of(share))
@@ -73,23 +73,23 @@ def embed(
             checkpoint(_forward, model, _collate(model, share[start : start + sentences], padding), use_reentrant=False)
             for start in range(0, len(share), sentences)
         ]
-    vectors = peers.gather(torch.cat(parts), len(batch.token_ids))
+    vectors = processes.gather(torch.cat(parts), len(batch.token_ids))
     # Not by []: its way back sorts the rows first.
     return [vectors.index_select(0, column.to(vectors.device)) for column in batch.columns]
 
 
-def prepare(model: SentenceTransformer, batch: Batch, sentences: int | None = None, peers: Peers = ALONE) -> Batch:
+def prepare(model: SentenceTransformer, batch: Batch, sentences: int | None = None, processes: ProcessGroup = ALONE) -> Batch:
     """Return a batch with the encoder's input ready on its device, where `embed` will take all its sentences in one pass.
 
     Args:
         model: The network.
         batch: What will be embedded.
         sentences: As for `embed`.
-        peers: As for `embed`.
+        processes: As for `embed`.
     """
     count = len(batch.token_ids)
     in_parts = sentences is not None and sentences < count
-    if peers.size > 1 or in_parts or count > _chunk_size(model, count):
+    if processes.size > 1 or in_parts or count > _chunk_size(model, count):
         return batch
     return dataclasses.replace(batch, features=model.encoder.collate(batch.token_ids, model.device))
 

@@ -35,7 +35,7 @@ from workbench.training import memory
 from workbench.training.batch import Collate
 from workbench.training.cross_validation import CrossValidation
 from workbench.training.cuda_graphs import graph_steps
-from workbench.training.distributed import ALONE, Peers, meet
+from workbench.training.distributed import ALONE, ProcessGroup, init_process_group
 from workbench.training.embedding import Padding
 from workbench.training.insight import Insight
 from workbench.training.listener import Listener
@@ -162,7 +162,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     config = recipe.training
     device = choose_device(config)
     leave_cudnn_out()
-    peers = meet(device, config.devices, output_dir)
+    processes = init_process_group(device, config.devices, output_dir)
     set_seed(config.seed)
     transformers.utils.logging.disable_progress_bar()
     for note in parts.notes:
@@ -175,7 +175,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
         base.save(output_dir / "base")
     compared = compared_rows(parts, listener)
     validation, test = (
-        None if part is None or not peers.leads else build_evaluator(parts.kind, *columns_of(parts.kind, part))
+        None if part is None or not processes.is_main else build_evaluator(parts.kind, *columns_of(parts.kind, part))
         for part in (compared, parts.test)
     )
 
@@ -185,7 +185,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     warnings = warn_of_few_rows(validation, listener)
 
     watch = _Stopwatch(device)
-    tokens = peers.find(lambda: Tokens(model, columns, TokenCache(home)))
+    tokens = processes.main_process_first(lambda: Tokens(model, columns, TokenCache(home)))
     if tokens.cached:
         listener.on_message("An earlier run tokenised the same texts with the same tokenizer; its word pieces were taken.")
     warnings += _not_read(model, columns, tokens, recipe.base == SCRATCH, listener)
@@ -200,13 +200,13 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
 
     outcome = Outcome(parts, recipe.base, output_dir / "evaluations", evaluate)
     with watch.paused():
-        if peers.leads:
+        if processes.is_main:
             outcome.measure_base(base)  # by `evaluate`, which explains a want of memory
         before = None if test is None else evaluate(base, test)
         baseline = None if validation is None else evaluate(base, validation)
-    if peers.leads:
+    if processes.is_main:
         write_json(output_dir / "evaluations" / "before.json", record(before))
-    where = str(device) if peers.size == 1 else f"{peers.size} x {device.type}"
+    where = str(device) if processes.size == 1 else f"{processes.size} x {device.type}"
     packing = "packed without padding" if model.encoder.packs else "padded, sorted by length"
     listener.on_message(
         f"Training on {where}: {tokens.rows:,} rows, {total:,} steps, learning rate {learning_rate:g}; batches are {packing}."
@@ -230,17 +230,19 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     )
 
     model.encoder.freeze_pooler()
-    network = TrainedNetwork(model, loss, peers, config.micro_batch_size, find_occurring_words(model, tokens, config.weight_decay))
-    insight = Insight(parts.kind, validation, recipe.watch if peers.leads else (), output_dir / "evaluations")
+    network = TrainedNetwork(
+        model, loss, processes, config.micro_batch_size, find_occurring_words(model, tokens, config.weight_decay)
+    )
+    insight = Insight(parts.kind, validation, recipe.watch if processes.is_main else (), output_dir / "evaluations")
     progress = _Progress(
-        network, insight, selects, output_dir, config.eval_interval(total), steps_per_epoch, listener, watch, peers
+        network, insight, selects, output_dir, config.eval_interval(total), steps_per_epoch, listener, watch, processes
     )
     trainer = SentenceTrainer(
         network,
         batches,
         collate,
         precision,
-        graphs=graph_steps(config, model, network, device, peers, total, listener.on_message),
+        graphs=graph_steps(config, model, network, device, processes, total, listener.on_message),
         args=_arguments(config, device, precision, total, learning_rate, model.encoder.family, output_dir),
         callbacks=[progress],
     )
@@ -249,18 +251,18 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     progress.trainer = trainer
     with watch.paused():
         progress.evaluate(0)
-    if not peers.leads:
-        set_seed(config.seed + peers.rank)  # dropout must not hit every share alike
+    if not processes.is_main:
+        set_seed(config.seed + processes.rank)  # dropout must not hit every share alike
     try:
-        _train(trainer, peers, config)
+        _train(trainer, processes, config)
     except BaseException:
-        if peers.leads:
+        if processes.is_main:
             mend_model(output_dir)
         raise
     steps, seconds = int(trainer.state.global_step), watch.stop()
-    positions, padded = peers.sum(network.padding.positions, network.padding.padded)
-    peers.part()
-    if not peers.leads:
+    positions, padded = processes.sum(network.padding.positions, network.padding.padded)
+    processes.close()
+    if not processes.is_main:
         return None
     shutil.rmtree(output_dir / "checkpoints", ignore_errors=True)
     progress.finish(steps)
@@ -417,7 +419,7 @@ class _Pulse(TrainerCallback):
             self.stopped = control.should_training_stop = True
 
 
-def _train(trainer: SentenceTrainer, peers: Peers, config: TrainingConfig) -> None:
+def _train(trainer: SentenceTrainer, processes: ProcessGroup, config: TrainingConfig) -> None:
     """Run the loop.
 
     Raises:
@@ -427,7 +429,7 @@ def _train(trainer: SentenceTrainer, peers: Peers, config: TrainingConfig) -> No
         with fast_float32(trainer.args.device), memory.training(config, trainer.args.device):
             trainer.train()
     except RuntimeError as error:
-        lost = peers.explain(error)
+        lost = processes.explain(error)
         if lost is None:
             raise
         raise lost from None
@@ -448,7 +450,7 @@ class _Progress(TrainerCallback):
         steps_per_epoch: int,
         listener: Listener,
         watch: _Stopwatch,
-        peers: Peers,
+        processes: ProcessGroup,
     ) -> None:
         self._network = network
         self._encode = RememberedTexts(network.model)
@@ -459,7 +461,7 @@ class _Progress(TrainerCallback):
         self._steps_per_epoch = steps_per_epoch
         self._listener = listener
         self._watch = watch
-        self._peers = peers
+        self._processes = processes
         self._best = -np.inf
         self._last_evaluated = -1
         self.kept_step: int | None = None
@@ -489,7 +491,7 @@ class _Progress(TrainerCallback):
         self._listener.on_progress(
             step, state.max_steps, step / self._steps_per_epoch, self.trainer.rows_seen / max(seconds, 1e-9), seconds
         )
-        self.keep = self._peers.agree(self._listener.stop_requested())
+        self.keep = self._processes.broadcast(self._listener.stop_requested())
         if self.keep is not None:
             control.should_training_stop = True
         elif step % self._eval_steps == 0 or step >= state.max_steps:

@@ -19,7 +19,7 @@ from workbench.models.numerics import tf32
 from workbench.training.batch import Batch, Collate
 from workbench.training.bucketing import BucketedBatch
 from workbench.training.cuda_graphs import GraphedSteps
-from workbench.training.distributed import Peers
+from workbench.training.distributed import ProcessGroup
 from workbench.training.embedding import Padding, embed, prepare
 from workbench.training.occurring import OccurringWords
 from workbench.training.precision import Precision
@@ -34,7 +34,7 @@ class TrainedNetwork(nn.Module):
     Args:
         model: The network.
         loss: The objective.
-        peers: The processes that train it.
+        processes: The processes that train it.
         micro_batch_size: Rows embedded at a time in each process; None for the whole batch.
         words: The word vectors that are trained alone; None for all.
     """
@@ -46,7 +46,7 @@ class TrainedNetwork(nn.Module):
         self,
         model: SentenceTransformer,
         loss: Loss,
-        peers: Peers,
+        processes: ProcessGroup,
         micro_batch_size: int | None,
         words: OccurringWords | None = None,
     ) -> None:
@@ -55,19 +55,19 @@ class TrainedNetwork(nn.Module):
         self.loss = loss
         self.words = words
         self.padding = Padding()
-        self._peers = peers
+        self._processes = processes
         self._micro_batch_size = micro_batch_size
 
     def prepare(self, batch: Batch) -> Batch:
         """Return a batch with as much done for its forward pass as can be done beforehand."""
-        return prepare(self.model, batch, self._sentences(batch), self._peers)
+        return prepare(self.model, batch, self._sentences(batch), self._processes)
 
     def _sentences(self, batch: Batch) -> int | None:
         return None if self._micro_batch_size is None else self._micro_batch_size * len(batch.columns)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the loss of a batch."""
-        columns = embed(self.model, batch, self.padding, self._sentences(batch), self._peers)
+        columns = embed(self.model, batch, self.padding, self._sentences(batch), self._processes)
         # Cosines and logarithms of sums of exponentials want float32, whatever the encoder computed in.
         with torch.autocast(self.model.device.type, enabled=False):
             value: Tensor = self.loss([column.float() for column in columns], batch.labels)
