@@ -36,7 +36,7 @@ from workbench.data import open_parts
 from workbench.evaluation import Evaluator, build_evaluator, general_evaluator
 from workbench.models import DEFAULT_BASE, resolve_base
 from workbench.recipe import LossSpec, TrainingConfig, parse_loss
-from workbench.runs.submission import settle, suggest
+from workbench.runs.submission import resolve_recipe, suggest
 from workbench.runs.worker import SilentListener
 from workbench.training import run_training
 
@@ -273,7 +273,7 @@ def train(case: Case, candidate: Candidate, seed: int, home: Path) -> SentenceTr
             DEFAULT_BASE, str(data), columns=dict(candidate.columns or {}), loss=parse_loss(candidate.loss), training=training
         )
         training = dataclasses.replace(training, **{**suggest(recipe, home).values(), **candidate.settings})
-        settled, _ = settle(recipe.replace(training=training), home)
+        settled, _ = resolve_recipe(recipe.replace(training=training), home)
         output = Path(folder) / "run"
         output.mkdir()
         run_training(settled, open_parts(settled, home), home, output, SilentListener())

@@ -126,7 +126,7 @@ def test_what_is_measured_in_the_middle_is_up_to_date(
     before = model.encode(few)
     with torch.no_grad():
         found.weight += torch.linspace(-1, 1, found.weight.numel()).reshape(found.weight.shape)
-    network.settle()
+    network.sync_embedding_rows()
     after = model.encode(few)
     assert np.abs(after - before).max() > 1e-3
     model.eval()

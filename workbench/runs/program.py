@@ -14,7 +14,7 @@ from workbench.recipe import KINDS, Recipe
 from workbench.recipe.program import DEFAULT_FILES, render_program
 from workbench.runs.history import get_run, resolve_model
 from workbench.runs.run import BASE_FOLDER
-from workbench.runs.submission import describe_start, settle
+from workbench.runs.submission import describe_start, resolve_recipe
 from workbench.writing import describe_refusal, replacing
 
 
@@ -45,7 +45,7 @@ def program_of_recipe(recipe: Recipe, home: Path, folder: Path | None = None) ->
     Raises:
         InputError: If the recipe cannot be used, or the folder cannot be written to.
     """
-    return _program(settle(recipe, home)[0], home, folder, None)
+    return _program(resolve_recipe(recipe, home)[0], home, folder, None)
 
 
 def _program(recipe: Recipe, home: Path, folder: Path | None, base: str | None) -> str:

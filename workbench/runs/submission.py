@@ -54,7 +54,7 @@ def submit(
     home = prepare_home(home.resolve())
     check_space(describe_start(recipe.base, home), home)
     try:
-        settled, name = settle(recipe, home)
+        settled, name = resolve_recipe(recipe, home)
         before(settled)
         run_id = _write(settled, name, home, held=not start, parent=parent, kind=kind)
     except OSError as error:
@@ -83,13 +83,13 @@ def suggest(recipe: Recipe, home: Path) -> Suggestion:
     Raises:
         InputError: If the base, the layers, the data or the loss cannot be used.
     """
-    settled, _ = settle(recipe, home.resolve())
+    settled, _ = resolve_recipe(recipe, home.resolve())
     assert settled.loss is not None
     parts = open_parts(settled, home.resolve())
     return suggest_training(parts.kind, len(parts.train), settled.loss.name)
 
 
-def settle(recipe: Recipe, home: Path) -> tuple[Recipe, str]:
+def resolve_recipe(recipe: Recipe, home: Path) -> tuple[Recipe, str]:
     """Return the recipe with nothing left open, and the run's name. Data files are imported on the way."""
     info = describe_start(recipe.base, home)
     architecture = recipe.architecture

@@ -400,7 +400,7 @@ def _train_fold(
     shutil.rmtree(output_dir / "checkpoints", ignore_errors=True)
     if pulse.stopped:
         return None
-    network.settle()
+    network.sync_embedding_rows()
     return before, evaluate(model, evaluator)
 
 
@@ -503,7 +503,7 @@ class _Progress(TrainerCallback):
         if step == self._last_evaluated:
             return
         self._last_evaluated = step
-        self._network.settle()
+        self._network.sync_embedding_rows()
         self._check_weights(step)
         model = self._network.model
         with memory.measuring("the model in the middle of its training", model.device):
@@ -553,7 +553,7 @@ class _Progress(TrainerCallback):
 
     def _save(self, step: int) -> None:
         """Replace the kept model; at no moment is there no whole one."""
-        self._network.settle()
+        self._network.sync_embedding_rows()
         self._check_weights(step)
         try:
             keep_model(self._folder, step, self._network.model.save)

@@ -73,7 +73,7 @@ class TrainedNetwork(nn.Module):
             value: Tensor = self.loss([column.float() for column in columns], batch.labels)
         return value
 
-    def settle(self) -> None:
+    def sync_embedding_rows(self) -> None:
         """Bring the model up to date with what was trained beside it, before it is measured or saved."""
         if self.words is not None:
             self.words.write_back()
