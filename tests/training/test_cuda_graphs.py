@@ -25,7 +25,7 @@ from workbench.training.batch import Batch, Collate
 from workbench.training.bucketing import Buffers
 from workbench.training.cuda_graphs import CudaRecorder, GraphedSteps, Trial, graph_steps
 from workbench.training.distributed import ALONE, ProcessGroup
-from workbench.training.occurring import find_occurring_words
+from workbench.training.embedding_rows import find_occurring_words
 from workbench.training.tokens import Tokens
 from workbench.training.trainer import TrainedNetwork
 

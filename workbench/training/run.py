@@ -37,9 +37,9 @@ from workbench.training.cross_validation import CrossValidation
 from workbench.training.cuda_graphs import graph_steps
 from workbench.training.distributed import ALONE, ProcessGroup, init_process_group
 from workbench.training.embedding import Padding
+from workbench.training.embedding_rows import find_occurring_words
 from workbench.training.insight import Insight
 from workbench.training.listener import Listener
-from workbench.training.occurring import find_occurring_words
 from workbench.training.outcome import Outcome
 from workbench.training.precision import Precision, choose_precision
 from workbench.training.remembered import RememberedTexts

@@ -21,7 +21,7 @@ from workbench.training.bucketing import BucketedBatch
 from workbench.training.cuda_graphs import GraphedSteps
 from workbench.training.distributed import ProcessGroup
 from workbench.training.embedding import Padding, embed, prepare
-from workbench.training.occurring import OccurringWords
+from workbench.training.embedding_rows import UsedEmbeddingRows
 from workbench.training.precision import Precision
 from workbench.training.sampler import ShuffledBatches
 
@@ -48,7 +48,7 @@ class TrainedNetwork(nn.Module):
         loss: Loss,
         processes: ProcessGroup,
         micro_batch_size: int | None,
-        words: OccurringWords | None = None,
+        words: UsedEmbeddingRows | None = None,
     ) -> None:
         super().__init__()
         self.model = model

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from tests.models.test_families import SHAPES, family  # noqa: F401
 from workbench.models import SentenceTransformer
-from workbench.training import occurring
+from workbench.training import embedding_rows
 from workbench.training.batch import Batch
 from workbench.training.distributed import ALONE
-from workbench.training.occurring import OccurringWords, find_occurring_words
+from workbench.training.embedding_rows import UsedEmbeddingRows, find_occurring_words
 from workbench.training.tokens import Tokens
 from workbench.training.trainer import TrainedNetwork
 
@@ -96,7 +96,7 @@ def test_all_are_trained_where_leaving_rows_out_would_change_them(
     assert find_occurring_words(model, tokens, 0.0) is not None
     assert find_occurring_words(model, tokens, 0.01) is None  # weight decay pulls at every row
     with monkeypatch.context() as patch:
-        patch.setattr(occurring, "WORTH_IT", 0.01)
+        patch.setattr(embedding_rows, "WORTH_IT", 0.01)
         assert find_occurring_words(model, tokens, 0.0) is None  # too many rows occur
     table = model.encoder.auto_model.get_input_embeddings()
     table.weight.requires_grad_(False)
@@ -108,7 +108,7 @@ def test_all_are_trained_where_leaving_rows_out_would_change_them(
 
 
 @pytest.fixture
-def words(tiny_bert: Path, few: list[str]) -> Iterator[tuple[SentenceTransformer, Tokens, OccurringWords]]:
+def words(tiny_bert: Path, few: list[str]) -> Iterator[tuple[SentenceTransformer, Tokens, UsedEmbeddingRows]]:
     """A model in the middle of a training."""
     model = SentenceTransformer(tiny_bert, device="cpu")
     tokens = Tokens(model, [few])
@@ -119,7 +119,7 @@ def words(tiny_bert: Path, few: list[str]) -> Iterator[tuple[SentenceTransformer
 
 
 def test_what_is_measured_in_the_middle_is_up_to_date(
-    words: tuple[SentenceTransformer, Tokens, OccurringWords], few: list[str]
+    words: tuple[SentenceTransformer, Tokens, UsedEmbeddingRows], few: list[str]
 ) -> None:
     model, tokens, found = words
     network = TrainedNetwork(model, Squares(), ALONE, None, found)  # type: ignore[arg-type]
@@ -136,7 +136,7 @@ def test_what_is_measured_in_the_middle_is_up_to_date(
 
 
 def test_a_word_piece_that_was_not_announced_is_no_silent_mistake(
-    words: tuple[SentenceTransformer, Tokens, OccurringWords],
+    words: tuple[SentenceTransformer, Tokens, UsedEmbeddingRows],
 ) -> None:
     model, _, found = words
     missing = int((found._place < 0).nonzero()[0])
@@ -146,7 +146,7 @@ def test_a_word_piece_that_was_not_announced_is_no_silent_mistake(
 
 def test_the_padding_row_gets_no_gradient(tiny_bert: Path) -> None:
     table = torch.nn.Embedding(6, 2, padding_idx=1)
-    found = OccurringWords(table, np.array([False, True, True, False, False, True]))
+    found = UsedEmbeddingRows(table, np.array([False, True, True, False, False, True]))
     ids = torch.tensor([[1, 2, 5]])
     with found.trained():
         assert torch.equal(table(ids), F.embedding(ids, table.weight))

@@ -19,7 +19,7 @@ WORTH_IT = 0.75
 """Beyond this share of the rows, there is too little to leave out."""
 
 
-class OccurringWords(nn.Module):
+class UsedEmbeddingRows(nn.Module):
     """The rows of the word vectors that occur, as a parameter of their own; the whole table is not trained meanwhile.
 
     A row that never occurs has no gradient and no momentum, so AdamW without weight decay leaves it as it is: training the others
@@ -66,7 +66,7 @@ class OccurringWords(nn.Module):
         return F.embedding(self._place[arguments[0]], self.weight, self._padding)
 
 
-def find_occurring_words(model: SentenceTransformer, tokens: Tokens, weight_decay: float) -> OccurringWords | None:
+def find_occurring_words(model: SentenceTransformer, tokens: Tokens, weight_decay: float) -> UsedEmbeddingRows | None:
     """Return the word vectors to train alone, None where all must be trained or there is little to gain.
 
     Args:
@@ -82,4 +82,4 @@ def find_occurring_words(model: SentenceTransformer, tokens: Tokens, weight_deca
         return None
     occurs = tokens.occurring(table.num_embeddings)
     occurs[model.encoder.tokenizer.pad_token_id or 0] = True  # what padded batches are filled with
-    return OccurringWords(table, occurs) if occurs.mean() <= WORTH_IT else None
+    return UsedEmbeddingRows(table, occurs) if occurs.mean() <= WORTH_IT else None
