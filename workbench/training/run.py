@@ -38,9 +38,9 @@ from workbench.training.cuda_graphs import graph_steps
 from workbench.training.distributed import ALONE, ProcessGroup, init_process_group
 from workbench.training.embedding import Padding
 from workbench.training.embedding_rows import find_occurring_words
-from workbench.training.insight import Insight
 from workbench.training.listener import Listener
 from workbench.training.outcome import Outcome
+from workbench.training.periodic_evaluation import PeriodicEvaluation
 from workbench.training.precision import Precision, choose_precision
 from workbench.training.remembered import RememberedTexts
 from workbench.training.sampler import ShuffledBatches
@@ -233,7 +233,7 @@ def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, lis
     network = TrainedNetwork(
         model, loss, processes, config.micro_batch_size, find_occurring_words(model, tokens, config.weight_decay)
     )
-    insight = Insight(parts.kind, validation, recipe.watch if processes.is_main else (), output_dir / "evaluations")
+    insight = PeriodicEvaluation(parts.kind, validation, recipe.watch if processes.is_main else (), output_dir / "evaluations")
     progress = _Progress(
         network, insight, selects, output_dir, config.eval_interval(total), steps_per_epoch, listener, watch, processes
     )
@@ -443,7 +443,7 @@ class _Progress(TrainerCallback):
     def __init__(
         self,
         network: TrainedNetwork,
-        insight: Insight,
+        insight: PeriodicEvaluation,
         selects: bool,
         folder: Path,
         eval_steps: int,

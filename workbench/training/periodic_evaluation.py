@@ -16,7 +16,7 @@ from workbench.json_text import dump_json
 WATCH_FILE = "watch.jsonl"
 
 
-class Insight:
+class PeriodicEvaluation:
     """Measures a model on the validation part, and on the watch-list.
 
     Args:
@@ -47,7 +47,7 @@ class Insight:
         Returns:
             The evaluation, and further fields of its point of the curve: `cosine`, counts of right and wrong partners.
         """
-        remember = _Memory(encode)
+        remember = _CachedEncode(encode)
         if self._watch:
             self._record(remember, step)
         if self._validation is None:
@@ -65,7 +65,7 @@ class Insight:
             file.write(dump_json(line).encode() + b"\n")
 
 
-class _Memory:
+class _CachedEncode:
     """Encodes each text once, however often it is asked for: the model stays the same during one evaluation."""
 
     def __init__(self, encode: Encode) -> None:

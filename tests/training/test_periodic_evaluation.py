@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.evaluation import build_evaluator
-from workbench.training.insight import WATCH_FILE, Insight
+from workbench.training.periodic_evaluation import WATCH_FILE, PeriodicEvaluation
 
 
 class Encoder:
@@ -28,7 +28,7 @@ def lines(folder: Path) -> list[dict]:
 def test_every_text_is_encoded_once(tmp_path: Path) -> None:
     validation = build_evaluator("scored_pairs", [["a", "bb"], ["bb", "cccc"]], [1.0, 0.0])
     encoder = Encoder()
-    measured = Insight("scored_pairs", validation, ["cccc", "dddddd"], tmp_path).measure(encoder, 0)
+    measured = PeriodicEvaluation("scored_pairs", validation, ["cccc", "dddddd"], tmp_path).measure(encoder, 0)
     assert measured is not None
     evaluation, further = measured
     assert sorted(encoder.texts) == ["a", "bb", "cccc", "dddddd"]
@@ -37,7 +37,7 @@ def test_every_text_is_encoded_once(tmp_path: Path) -> None:
 
 
 def test_the_watch_list_is_recorded_step_by_step(tmp_path: Path) -> None:
-    insight = Insight("pairs", None, ["a", "bb", "cccc"], tmp_path / "evaluations")
+    insight = PeriodicEvaluation("pairs", None, ["a", "bb", "cccc"], tmp_path / "evaluations")
     assert not insight.validates
     for step in (0, 5):
         assert insight.measure(Encoder(), step) is None
@@ -50,12 +50,12 @@ def test_the_watch_list_is_recorded_step_by_step(tmp_path: Path) -> None:
 
 
 def test_without_a_watch_list_there_is_no_file(tmp_path: Path) -> None:
-    Insight("pairs", build_evaluator("pairs", [["a", "bb"], ["c", "dd"]], None), [], tmp_path).measure(Encoder(), 0)
+    PeriodicEvaluation("pairs", build_evaluator("pairs", [["a", "bb"], ["c", "dd"]], None), [], tmp_path).measure(Encoder(), 0)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_pairs_of_several_classes_have_no_histogram(tmp_path: Path) -> None:
     columns = [[f"{letter}{'x' * number}" for number in range(12)] for letter in "ab"]
     validation = build_evaluator("class_pairs", columns, [number % 3 for number in range(12)])
-    measured = Insight("class_pairs", validation, [], tmp_path).measure(Encoder(), 0)
+    measured = PeriodicEvaluation("class_pairs", validation, [], tmp_path).measure(Encoder(), 0)
     assert measured is not None and measured[1] == {}
