@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 def setting(monkeypatch):
     """The switch, as torch has it unless told otherwise."""
     switch = SimpleNamespace(fp32_precision="none")
-    monkeypatch.setattr(numerics, "_switch", lambda: switch)
+    monkeypatch.setattr(numerics, "_matmul_backend", lambda: switch)
     numerics._keeps_float32.cache_clear()
     yield switch
     numerics._keeps_float32.cache_clear()
@@ -80,7 +80,7 @@ def test_torchs_own_switch_is_as_it_was_afterwards():
 
 
 def test_a_torch_without_the_switch_is_left_alone(monkeypatch):
-    monkeypatch.setattr(numerics, "_switch", lambda: None)
+    monkeypatch.setattr(numerics, "_matmul_backend", lambda: None)
     with fast_float32(CPU):
         assert torch.ones(2, 2).matmul(torch.ones(2, 2)).sum() == 8
 

@@ -33,14 +33,14 @@ def fast_float32(device: torch.device) -> Iterator[None]:
     Args:
         device: Where the matrices are; other devices than the CPU are left alone.
     """
-    with _thrown("bf16") if device.type == "cpu" and _keeps_float32() else nullcontext():
+    with _matmul_precision("bf16") if device.type == "cpu" and _keeps_float32() else nullcontext():
         yield
 
 
 @contextmanager
 def small_products() -> Iterator[None]:
     """Let MKL multiply for a while, also within `fast_float32`: oneDNN takes longer to begin, and for each new shape anew."""
-    with _thrown("ieee"):
+    with _matmul_precision("ieee"):
         yield
 
 
@@ -81,13 +81,13 @@ def _set(switch: Any, name: str, value: Any, unset: Any = None) -> Iterator[None
 
 
 @contextmanager
-def _thrown(position: str) -> Iterator[None]:
-    switch = _switch()
+def _matmul_precision(position: str) -> Iterator[None]:
+    switch = _matmul_backend()
     with nullcontext() if switch is None else _set(switch, "fp32_precision", position):
         yield
 
 
-def _switch() -> Any:
+def _matmul_backend() -> Any:
     """Return torch's setting for matrix products of oneDNN; None where this torch has none."""
     return getattr(torch.backends.mkldnn, "matmul", None)
 
@@ -97,7 +97,7 @@ def _keeps_float32() -> bool:
     """Return whether products under that switch have float32's digits."""
     generator = torch.Generator().manual_seed(0)
     x, y = (torch.randn(_SIZE, _SIZE, generator=generator) for _ in range(2))
-    with _thrown("bf16"):
+    with _matmul_precision("bf16"):
         return _relative_error(x @ y, x, y) < _TOLERANCE
 
 
