@@ -8,7 +8,7 @@ from workbench.evaluation import build_evaluator
 from workbench.playground import PRECISIONS, EncoderProcess, find_held_out, measure_quality
 from workbench.recipe import KINDS, ArchitectureSpec, LayerSpec, Recipe, TrainingConfig
 from workbench.runs import follow, read_test_part, submit
-from workbench.runs.held_out import kind_of_rows, read_test_rows
+from workbench.runs.test_rows import kind_of_rows, read_test_rows
 
 LABELS = {"scored_pairs": ("0", "0.4", "1"), "labelled_pairs": ("0", "1"), "class_pairs": ("near", "far", "other")}
 

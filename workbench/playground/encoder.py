@@ -278,7 +278,7 @@ class Desk:
         """Return how good the model is by size of its vectors, measured once; the test rows of a run never change."""
         from workbench.evaluation import build_evaluator
         from workbench.playground.quality import measure_quality
-        from workbench.runs.held_out import read_test_part
+        from workbench.runs.test_rows import read_test_part
 
         name, limit = request["model"], request["max_seq_length"]
         key = (name, _changed_at(name), request["folder"], limit)

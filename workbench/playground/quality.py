@@ -13,9 +13,9 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation import Encode, Evaluator
 from workbench.playground.choices import BASE_PREFIX
 from workbench.playground.vectors import PRECISIONS, Vectors, bytes_per_vector, reduce_vectors, widths_to_try
-from workbench.runs.held_out import TEST_ROWS, why_no_test_rows
 from workbench.runs.history import find_run
 from workbench.runs.run import is_run_id
+from workbench.runs.test_rows import TEST_ROWS, why_no_test_rows
 
 
 @dataclass(frozen=True)

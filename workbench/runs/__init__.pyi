@@ -9,7 +9,6 @@ from .corrections import write_table as write_table
 from .following import RunResult as RunResult
 from .following import follow as follow
 from .following import train as train
-from .held_out import read_test_part as read_test_part
 from .history import delete_run as delete_run
 from .history import get_run as get_run
 from .history import list_runs as list_runs
@@ -35,3 +34,4 @@ from .spawn import ensure_supervisor as ensure_supervisor
 from .submission import describe_start as describe_start
 from .submission import submit as submit
 from .submission import suggest as suggest
+from .test_rows import read_test_part as read_test_part

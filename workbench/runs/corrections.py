@@ -16,10 +16,10 @@ from workbench.evaluation import ERROR_WORDS
 from workbench.recipe import KINDS
 from workbench.runs import store
 from workbench.runs.database import open_database, read_database
-from workbench.runs.held_out import kind_of_rows, read_test_rows, why_no_test_rows
 from workbench.runs.history import NAME_LENGTH, find_run, get_run
 from workbench.runs.run import MEASURE, TRAIN, Run
 from workbench.runs.submission import submit
+from workbench.runs.test_rows import kind_of_rows, read_test_rows, why_no_test_rows
 
 _FORMULA = frozenset("=+-@\t\r")
 
