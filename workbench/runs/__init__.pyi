@@ -6,9 +6,6 @@ from .corrections import read_errors as read_errors
 from .corrections import read_fixes as read_fixes
 from .corrections import retrain as retrain
 from .corrections import write_table as write_table
-from .following import RunResult as RunResult
-from .following import follow as follow
-from .following import train as train
 from .history import delete_run as delete_run
 from .history import get_run as get_run
 from .history import list_runs as list_runs
@@ -35,3 +32,6 @@ from .submission import describe_start as describe_start
 from .submission import submit as submit
 from .submission import suggest as suggest
 from .test_rows import read_test_part as read_test_part
+from .wait import RunResult as RunResult
+from .wait import follow as follow
+from .wait import train as train
