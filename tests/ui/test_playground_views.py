@@ -10,8 +10,8 @@ from workbench.models import TokenCounts
 from workbench.playground import HeldOut, Hit, Quality, Threshold
 from workbench.playground.process import Found, Read
 from workbench.playground.quality import SizeQuality
-from workbench.ui.collection import Collection
 from workbench.ui.pages import playground_views as views
+from workbench.ui.text_source import Collection
 from workbench.ui.waiting import Done, Waiting, follow, stage_words
 
 LIMIT = 8

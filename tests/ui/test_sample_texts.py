@@ -9,9 +9,9 @@ from playwright.sync_api import expect
 
 from workbench.playground import find_threshold, stand, tell_groups
 from workbench.recipe import Recipe, TrainingConfig
+from workbench.ui.formatting import pair_rows
 from workbench.ui.pages.playground import EXAMPLES, QUERY
 from workbench.ui.pages.playground_views import MOST_SENTENCES
-from workbench.ui.present import pair_rows
 from workbench.ui.uploads import SAMPLE_DATA, SAMPLE_FILE, SAMPLE_TEST_FILE
 
 TEXTS = [text for group in EXAMPLES for text in group]

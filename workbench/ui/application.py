@@ -14,13 +14,13 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from workbench.settings import Settings, hidden_socks_proxies, prepare_home
+from workbench.ui.access import Gate
 from workbench.ui.api.outcome import create_outcome_routes
 from workbench.ui.api.refusals import add_refusals
 from workbench.ui.api.routes import create_routes
 from workbench.ui.bodies import Bodies
 from workbench.ui.context import Context
 from workbench.ui.credentials import Credentials, read_access_token
-from workbench.ui.gate import Gate
 from workbench.ui.headers import SafetyHeaders
 from workbench.ui.presence import Presence
 from workbench.ui.proxies import ReverseProxy
@@ -51,8 +51,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     from workbench.ui.blocks import TAB_SCRIPT, create_blocks
     from workbench.ui.components._script import shared_scripts
-    from workbench.ui.kept import kept_script
     from workbench.ui.pages.train import TYPING_SCRIPT
+    from workbench.ui.playground_state import kept_script
     from workbench.ui.theme import create_theme
 
     context = Context(settings)

@@ -15,13 +15,13 @@ from workbench.ui.context import Context
 from workbench.ui.dataset_form import stored_choices
 from workbench.ui.draft import load_draft
 from workbench.ui.feedback import guarded
+from workbench.ui.formatting import find_dataset, find_problem, flow_steps, next_action
 from workbench.ui.pages.build import connect_build_page, create_build_page
 from workbench.ui.pages.data import create_data_page, describe_current
 from workbench.ui.pages.playground import SEEN_SCRIPT, create_playground_page, opened_inputs, opened_script, start_encoder
 from workbench.ui.pages.playground_updates import VIEW_PARTS, choices_view, open_wanted, view_updates, wanted_outputs
 from workbench.ui.pages.runs import create_runs_page, list_outputs, list_view
 from workbench.ui.pages.train import ask_script, create_train_page, fill_form, form_inputs, merge_form, reach_run
-from workbench.ui.present import find_dataset, find_problem, flow_steps, next_action
 from workbench.ui.quick_start import quick_start
 
 PRODUCT = "Embedding Workbench"

@@ -10,7 +10,7 @@ from workbench.recipe import LossSpec
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft
 from workbench.ui.fields import LABELS, SHOWN, to_widget
-from workbench.ui.present import dataset_words, find_dataset, short_base
+from workbench.ui.formatting import dataset_words, find_dataset, short_base
 
 PARTS = {"data": "data", "validation_data": "validation file", "test_data": "test file"}
 

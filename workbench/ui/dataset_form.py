@@ -9,7 +9,7 @@ from workbench.errors import ConfigError, DataError
 from workbench.recipe import KINDS, LossSpec, losses_for
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft, load_draft, update_draft
-from workbench.ui.present import dataset_words, kind_words
+from workbench.ui.formatting import dataset_words, kind_words
 from workbench.ui.uploads import SAMPLE, SAMPLE_TEST_FILE, delete_upload, upload_name, upload_path
 
 SHAPES: Mapping[str, tuple[str, ...]] = {

@@ -11,7 +11,7 @@ from workbench.recipe import ArchitectureSpec, EncoderInfo, LayerSpec, Recipe, r
 from workbench.recipe.program import DEFAULT_FILES
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft, update_draft
-from workbench.ui.present import find_dataset, kind_words
+from workbench.ui.formatting import find_dataset, kind_words
 
 if TYPE_CHECKING:
     from workbench.data import StoredDataset

@@ -12,7 +12,7 @@ from workbench.recipe.training import USUAL_WIDTH
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft, update_draft
 from workbench.ui.fields import LABELS
-from workbench.ui.present import split_settings
+from workbench.ui.formatting import split_settings
 
 if TYPE_CHECKING:
     from workbench.data import StoredDataset

@@ -16,7 +16,7 @@ from workbench.ui import fields
 from workbench.ui.changes import describe_changes
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft, edit_draft
-from workbench.ui.present import find_dataset
+from workbench.ui.formatting import find_dataset
 from workbench.ui.suggestions import follow_suggestion, watched
 
 

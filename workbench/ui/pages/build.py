@@ -33,7 +33,7 @@ from workbench.ui.components.towers import create_towers, describe_towers
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft, load_draft, update_draft
 from workbench.ui.feedback import guarded, sentence
-from workbench.ui.present import dataset_words, find_dataset, kind_words, run_label, short_base
+from workbench.ui.formatting import dataset_words, find_dataset, kind_words, run_label, short_base
 from workbench.ui.recipe_text import ASSUMED_KIND, LONGEST_RECIPE, open_recipe, program_text, recipe_note, recipe_text
 from workbench.ui.uploads import SAMPLE_FILE
 

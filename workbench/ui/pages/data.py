@@ -24,7 +24,15 @@ from workbench.ui.dataset_form import (
 )
 from workbench.ui.draft import Draft, load_draft, update_draft
 from workbench.ui.feedback import guarded, sentence
-from workbench.ui.present import ISSUE_HEADERS, column_widths, dataset_words, find_dataset, issue_rows, preview_rows, split_settings
+from workbench.ui.formatting import (
+    ISSUE_HEADERS,
+    column_widths,
+    dataset_words,
+    find_dataset,
+    issue_rows,
+    preview_rows,
+    split_settings,
+)
 from workbench.ui.uploads import SAMPLE, SAMPLE_FILE, SAMPLE_TEST_FILE, SUFFIXES, store_upload, upload_path
 
 if TYPE_CHECKING:

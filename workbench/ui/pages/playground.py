@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from workbench.errors import InputError
-from workbench.ui.collection import NO_LABEL, SET_PREFIX, read_collection
 from workbench.ui.components.heatmaps import create_heatmaps
 from workbench.ui.components.notice import create_notice, notice
 from workbench.ui.components.playground_panels import create_pair_reading, create_search_results, create_sizes, create_text_map
 from workbench.ui.context import Context
 from workbench.ui.feedback import sentence
-from workbench.ui.kept import KEPT_FIELDS, keep_script
 from workbench.ui.pages import playground_views as views
 from workbench.ui.pages.playground_updates import SOURCE_PARTS, VIEW_PARTS, VIEWS, shown_source, typed_updates, view_updates
+from workbench.ui.playground_state import KEPT_FIELDS, keep_script
+from workbench.ui.text_source import NO_LABEL, SET_PREFIX, read_collection
 from workbench.ui.uploads import SAMPLE, SUFFIXES, store_upload
 from workbench.ui.waiting import Done, follow
 

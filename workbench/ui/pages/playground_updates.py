@@ -9,12 +9,12 @@ import gradio as gr
 
 from workbench.errors import InputError, WorkbenchError
 from workbench.runs import is_run_id
-from workbench.ui.collection import NO_LABEL, SET_PREFIX, Collection, guess_columns, read_collection, read_columns, typed_text
 from workbench.ui.components.notice import notice
 from workbench.ui.context import Context
 from workbench.ui.feedback import sentence
-from workbench.ui.kept import Kept, read_kept
 from workbench.ui.pages import playground_views as views
+from workbench.ui.playground_state import Kept, read_kept
+from workbench.ui.text_source import NO_LABEL, SET_PREFIX, Collection, guess_columns, read_collection, read_columns, typed_text
 from workbench.ui.uploads import upload_name, upload_path
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
-from workbench.ui.collection import Collection
 from workbench.ui.components.heatmaps import Panel, heatmaps_value
 from workbench.ui.context import Context
-from workbench.ui.present import change_words, pair_rows
+from workbench.ui.formatting import change_words, pair_rows
+from workbench.ui.text_source import Collection
 
 if TYPE_CHECKING:
     import numpy as np

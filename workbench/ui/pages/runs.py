@@ -14,7 +14,7 @@ from workbench.ui.components.outcome import create_outcome, outcome_value
 from workbench.ui.context import Context
 from workbench.ui.draft import update_draft
 from workbench.ui.feedback import guarded
-from workbench.ui.present import RUN_HEADERS, RUN_ID_COLUMN, dataset_names, metric_rows, run_details, run_label, run_rows
+from workbench.ui.formatting import RUN_HEADERS, RUN_ID_COLUMN, dataset_names, metric_rows, run_details, run_label, run_rows
 
 if TYPE_CHECKING:
     from workbench.runs import Run

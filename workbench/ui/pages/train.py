@@ -19,8 +19,8 @@ from workbench.ui.components.notice import Tone, create_notice, notice
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft, load_draft, update_draft
 from workbench.ui.feedback import guarded, sentence
+from workbench.ui.formatting import find_dataset, plan_words
 from workbench.ui.pages.build import command_line
-from workbench.ui.present import find_dataset, plan_words
 from workbench.ui.suggestions import differs, find_suggestion, follow_suggestion, suggestion_words, watched
 from workbench.ui.train_form import Taken, as_shown, take_form
 

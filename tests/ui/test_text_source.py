@@ -3,8 +3,8 @@ import pytest
 from workbench.errors import InputError
 from workbench.playground import ExampleSet, save_examples
 from workbench.settings import Settings
-from workbench.ui.collection import NO_LABEL, guess_columns, read_collection, read_columns, typed_text
 from workbench.ui.context import Context
+from workbench.ui.text_source import NO_LABEL, guess_columns, read_collection, read_columns, typed_text
 from workbench.ui.uploads import SAMPLE, store_upload
 
 

@@ -8,8 +8,8 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from workbench.settings import Settings
+from workbench.ui.access import Gate
 from workbench.ui.credentials import Credentials
-from workbench.ui.gate import Gate
 
 
 async def answer(request):

@@ -8,8 +8,8 @@ from tests.finished import scored_run
 from workbench.playground import ExampleSet, save_examples
 from workbench.settings import Settings
 from workbench.ui.context import Context
-from workbench.ui.kept import KEPT_FIELDS, Kept, keep_script, read_kept
 from workbench.ui.pages import playground_updates as updates_of
+from workbench.ui.playground_state import KEPT_FIELDS, Kept, keep_script, read_kept
 
 
 @pytest.fixture
