@@ -87,9 +87,9 @@ def test_both_halves_of_the_verdict_stand_together(result, words, state):
 
 def test_a_plan_says_where_no_step_is_picked(context, stored):
     draft = Draft(base="scratch", data=stored.ref)
-    assert "validation rows are too few to pick a step, so the last one is kept" in present.plan_words(draft, stored, context)
+    assert "validation rows are too few to pick a step, so the last one is kept" in present.format_plan(draft, stored, context)
     picks = dataclasses.replace(draft, training=TrainingConfig(validation_fraction=0.4))
-    assert "rows pick the best step" in present.plan_words(picks, stored, context)
+    assert "rows pick the best step" in present.format_plan(picks, stored, context)
 
 
 def test_a_run_without_a_verdict_has_dashes():
@@ -227,7 +227,7 @@ def test_a_base_is_named_without_its_folders(base, words):
 
 def test_the_plan_names_what_will_run(context, stored):
     draft = Draft(base="scratch", data=stored.ref, training=TrainingConfig(epochs=2, batch_size=10))
-    words = present.plan_words(draft, stored, context)
+    words = present.format_plan(draft, stored, context)
     split = context.preview_split(stored.ref, draft.training)
     assert "CoSENTLoss" in words
     assert f"{split.train:,} scored pairs of pairs" in words
@@ -235,20 +235,20 @@ def test_the_plan_names_what_will_run(context, stored):
     assert f"{split.test:,} test rows are too few to give the verdict" in words, "said before the start, with what it costs"
     assert "10 further trainings, each on four fifths of the 160 rows and about 26 steps" in words
     plain = dataclasses.replace(draft, training=dataclasses.replace(draft.training, cross_validation="off"))
-    assert f"{split.test:,} rows give the verdict" in present.plan_words(plain, stored, context)
+    assert f"{split.test:,} rows give the verdict" in present.format_plan(plain, stored, context)
 
 
 def test_a_given_test_file_judges_in_place_of_a_part(context, stored):
     draft = Draft(base="scratch", data=stored.ref, test_data=stored.ref)
     assert present.split_settings(draft).test_fraction == 0
     assert present.split_settings(draft).validation_fraction == draft.training.validation_fraction
-    assert f"{stored.rows:,} rows of pairs give the verdict" in present.plan_words(draft, stored, context)
+    assert f"{stored.rows:,} rows of pairs give the verdict" in present.format_plan(draft, stored, context)
 
 
 def test_a_plan_that_cannot_run_says_why(context, stored):
     with pytest.raises(ConfigError, match="No data set is chosen yet"):
-        present.plan_words(Draft(base="scratch"), None, context)
+        present.format_plan(Draft(base="scratch"), None, context)
     illegal = ArchitectureSpec((LayerSpec("transformer"),))
     with pytest.raises(ArchitectureError, match="add a Pooling layer"):
-        present.plan_words(Draft(base="scratch", data=stored.ref, architecture=illegal), stored, context)
-    assert "is gone" in present.plan_words(Draft(base="scratch", data="gone-1/v1"), None, context)
+        present.format_plan(Draft(base="scratch", data=stored.ref, architecture=illegal), stored, context)
+    assert "is gone" in present.format_plan(Draft(base="scratch", data="gone-1/v1"), None, context)

@@ -10,7 +10,7 @@ from workbench.recipe import LossSpec
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft
 from workbench.ui.fields import LABELS, SHOWN, to_widget
-from workbench.ui.formatting import dataset_words, find_dataset, short_base
+from workbench.ui.formatting import find_dataset, format_dataset, short_base
 
 PARTS = {"data": "data", "validation_data": "validation file", "test_data": "test file"}
 
@@ -63,7 +63,7 @@ def _allowed(draft: Draft) -> str:
 
 def _data_words(ref: str | None, context: Context) -> str:
     dataset = find_dataset(ref, context)
-    return dataset_words(dataset) if dataset else ref or "none"
+    return format_dataset(dataset) if dataset else ref or "none"
 
 
 def _loss_words(loss: LossSpec | None) -> str:

@@ -9,7 +9,7 @@ from workbench.errors import ConfigError, DataError
 from workbench.recipe import KINDS, LossSpec, losses_for
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft, load_draft, update_draft
-from workbench.ui.formatting import dataset_words, kind_words
+from workbench.ui.formatting import format_dataset, format_kind
 from workbench.ui.uploads import SAMPLE, SAMPLE_TEST_FILE, delete_upload, upload_name, upload_path
 
 SHAPES: Mapping[str, tuple[str, ...]] = {
@@ -73,7 +73,7 @@ def stored_choices(context: Context) -> list[tuple[str, str]]:
     """Return the stored data sets, as choices."""
     from workbench.data import list_datasets
 
-    return [(f"{dataset_words(dataset)} · {dataset.ref}", dataset.ref) for dataset in list_datasets(context.home)]
+    return [(f"{format_dataset(dataset)} · {dataset.ref}", dataset.ref) for dataset in list_datasets(context.home)]
 
 
 def use_dataset(
@@ -105,7 +105,7 @@ def use_dataset(
         )
         if test.kind != data.kind:
             raise DataError(
-                f"The test file holds {kind_words(test.kind)}, but the training file holds {kind_words(data.kind)}; "
+                f"The test file holds {format_kind(test.kind)}, but the training file holds {format_kind(data.kind)}; "
                 "both must hold the same kind of rows.",
                 field="test_data",
             )

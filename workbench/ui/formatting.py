@@ -52,7 +52,7 @@ LONGEST_CELL = 300
 """Characters of a sentence in the preview."""
 
 
-def kind_words(kind: str | None) -> str:
+def format_kind(kind: str | None) -> str:
     """Return a kind of data set in words."""
     return KIND_WORDS.get(kind or "", kind or "unknown")
 
@@ -62,7 +62,7 @@ def short_base(base: str) -> str:
     return base.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
 
 
-def date_words(stamp: str | None) -> str:
+def format_date(stamp: str | None) -> str:
     """Return an ISO time as local date and time, to the minute."""
     if not stamp:
         return ""
@@ -75,14 +75,14 @@ def date_words(stamp: str | None) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def number_words(value: Any) -> str:
+def format_number(value: Any) -> str:
     """Return a metric to four digits, a dash where there is none."""
     return decimal(value, 4) if isinstance(value, int | float) and not isinstance(value, bool) else "–"
 
 
 def run_label(run: Run) -> str:
     """Return how a list names a run."""
-    return f"{run.name or run.run_id} · {run.status} · {date_words(run.created)}"
+    return f"{run.name or run.run_id} · {run.status} · {format_date(run.created)}"
 
 
 def run_rows(runs: Iterable[Run], dataset_names: Mapping[str, str]) -> list[list[str]]:
@@ -104,11 +104,11 @@ def run_rows(runs: Iterable[Run], dataset_names: Mapping[str, str]) -> list[list
                 short_base(run.base),
                 dataset_names.get(run.data, run.data),
                 verdict.get("metric") or run.primary_metric or "–",
-                number_words(verdict.get("before")),
-                number_words(verdict.get("after")),
+                format_number(verdict.get("before")),
+                format_number(verdict.get("after")),
                 OUTCOME_WORDS.get(verdict.get("outcome", ""), "–"),
                 ", ".join(further_words(run)) or "–",
-                date_words(run.created),
+                format_date(run.created),
                 run.run_id,
             ]
         )
@@ -163,9 +163,9 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
 
 
-def dataset_words(dataset: StoredDataset) -> str:
+def format_dataset(dataset: StoredDataset) -> str:
     """Return one line on a stored data set."""
-    return f"{dataset.name}: {dataset.rows:,} {kind_words(dataset.kind)}"
+    return f"{dataset.name}: {dataset.rows:,} {format_kind(dataset.kind)}"
 
 
 def find_dataset(ref: str | None, context: Context) -> StoredDataset | None:
@@ -206,7 +206,7 @@ def flow_steps(draft: Draft, dataset: StoredDataset | None, last: Run | None, pr
         data: FlowStep = {"tab": "data", "title": "Data", "text": "no data set yet", "state": "missing"}
         objective: FlowStep = {"tab": "train", "title": "Objective", "text": "follows the data", "state": "missing"}
     else:
-        data = {"tab": "data", "title": "Data", "text": f"{dataset.rows:,} {kind_words(dataset.kind)} ready", "state": "ready"}
+        data = {"tab": "data", "title": "Data", "text": f"{dataset.rows:,} {format_kind(dataset.kind)} ready", "state": "ready"}
         loss = draft.loss or default_loss(dataset.kind)
         fits = dataset.kind in LOSSES[loss.name].kinds
         objective = {"tab": "train", "title": "Objective", "text": loss.name, "state": "ready" if fits else "problem"}
@@ -243,7 +243,7 @@ def next_action(draft: Draft, dataset: StoredDataset | None, last: Run | None, p
         text = f"Next: mend the network. {problem}"
         return {"text": text, "action": "Open Build", "tab": "build", "target": "build-stack", "run": ""}
     if draft.loss is not None and dataset.kind not in LOSSES[draft.loss.name].kinds:
-        text = f"Next: choose another objective. {draft.loss.name} cannot learn from {kind_words(dataset.kind)}."
+        text = f"Next: choose another objective. {draft.loss.name} cannot learn from {format_kind(dataset.kind)}."
         return {"text": text, "action": "Choose an objective", "tab": "train", "target": "train-loss", "run": ""}
     if last is not None and is_run_of(last, draft):
         return _after_run(last)
@@ -298,7 +298,7 @@ def split_settings(draft: Draft) -> TrainingConfig:
     return dataclasses.replace(draft.training, **changes)
 
 
-def plan_words(draft: Draft, dataset: StoredDataset | None, context: Context) -> str:
+def format_plan(draft: Draft, dataset: StoredDataset | None, context: Context) -> str:
     """Return what pressing Start would do.
 
     Args:
@@ -338,7 +338,7 @@ def plan_words(draft: Draft, dataset: StoredDataset | None, context: Context) ->
             )
     return (
         f"{short_base(draft.base)} ({layers}, {draft.architecture.width(info):,} numbers a sentence) learns from {split.train:,} "
-        f"{kind_words(dataset.kind)} of {dataset.name} with {loss.name}: about {steps:,} steps of "
+        f"{format_kind(dataset.kind)} of {dataset.name} with {loss.name}: about {steps:,} steps of "
         f"{draft.training.batch_size:,} rows at learning rate {rate:g}. {picked}, "
         f"{judged}."
     )
@@ -361,7 +361,7 @@ def pair_rows(texts: Sequence[str], matrices: Sequence[NDArray[np.floating]], st
     for row in range(len(texts)):
         for column in range(row + 1, len(texts)):
             first, second = (int(standing.places[row, column]) for standing in standings)
-            cells = [place_words(matrix, standing, row, column) for matrix, standing in zip(matrices, standings, strict=True)]
+            cells = [format_place(matrix, standing, row, column) for matrix, standing in zip(matrices, standings, strict=True)]
             change = abs(math.log(first / second))
             moved = abs(float(matrices[0][row, column]) - float(matrices[1][row, column]))
             rows.append((-change, -moved, [texts[row], texts[column], *cells, arrow(second - first)]))
@@ -373,14 +373,14 @@ def arrow(places: int) -> str:
     return "=" if places == 0 else f"{'▲' if places > 0 else '▼'} {abs(places)}"
 
 
-def change_words(places: int) -> str:
+def format_change(places: int) -> str:
     """Return by how many places something stands higher (positive) or lower."""
     if places == 0:
         return "= same"
     return f"▲ up {places}" if places > 0 else f"▼ down {-places}"
 
 
-def place_words(matrix: NDArray[np.floating], standing: Standing, row: int, column: int) -> str:
+def format_place(matrix: NDArray[np.floating], standing: Standing, row: int, column: int) -> str:
     """Return a pair's place in a model, a mark where it is a match, and the cosine."""
     match = standing.matches is not None and standing.matches[row, column]
     return f"{standing.places[row, column]}. {'✓ ' if match else ''}{matrix[row, column]:.3f}".replace("-", "−")
@@ -389,4 +389,4 @@ def place_words(matrix: NDArray[np.floating], standing: Standing, row: int, colu
 def metric_rows(metrics: Mapping[str, Any]) -> list[list[str]]:
     """Return every metric of the test part with its value before and after."""
     before, after = metrics.get("before") or {}, metrics.get("after") or {}
-    return [[name, number_words(before.get(name)), number_words(after.get(name))] for name in dict.fromkeys([*before, *after])]
+    return [[name, format_number(before.get(name)), format_number(after.get(name))] for name in dict.fromkeys([*before, *after])]

@@ -11,7 +11,7 @@ from workbench.recipe import ArchitectureSpec, EncoderInfo, LayerSpec, Recipe, r
 from workbench.recipe.program import DEFAULT_FILES
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft, update_draft
-from workbench.ui.formatting import find_dataset, kind_words
+from workbench.ui.formatting import find_dataset, format_kind
 
 if TYPE_CHECKING:
     from workbench.data import StoredDataset
@@ -53,7 +53,7 @@ def recipe_note(draft: Draft, dataset: StoredDataset | None) -> tuple[str, bool]
     """Return what is missing from the recipe, or how to run it, and whether it is complete."""
     if not draft.data:
         return (
-            f"No data set is chosen yet: the recipe names none, and the program assumes {kind_words(ASSUMED_KIND)} in {DEFAULT_FILES['train']}.",
+            f"No data set is chosen yet: the recipe names none, and the program assumes {format_kind(ASSUMED_KIND)} in {DEFAULT_FILES['train']}.",
             False,
         )
     if dataset is None:

@@ -33,7 +33,7 @@ from workbench.ui.components.towers import create_towers, describe_towers
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft, load_draft, update_draft
 from workbench.ui.feedback import guarded, sentence
-from workbench.ui.formatting import dataset_words, find_dataset, kind_words, run_label, short_base
+from workbench.ui.formatting import find_dataset, format_dataset, format_kind, run_label, short_base
 from workbench.ui.recipe_text import ASSUMED_KIND, LONGEST_RECIPE, open_recipe, program_text, recipe_note, recipe_text
 from workbench.ui.uploads import SAMPLE_FILE
 
@@ -238,12 +238,14 @@ def caption(draft: Draft, dataset: Any) -> str:
     kind = dataset.kind if dataset else ASSUMED_KIND
     usual = default_loss(kind)
     if dataset is None:
-        return f"No data set is chosen yet, so this is drawn for {kind_words(kind)}; the objective follows the data."
+        return f"No data set is chosen yet, so this is drawn for {format_kind(kind)}; the objective follows the data."
     if draft.loss is None:
-        return f"{dataset_words(dataset)}, with {usual.name}, which fits them unless Train says otherwise."
+        return f"{format_dataset(dataset)}, with {usual.name}, which fits them unless Train says otherwise."
     if kind not in draft.loss.entry.kinds:
-        return f"{draft.loss.name} does not train on {kind_words(kind)}, so this shows {usual.name}; choose the objective in Train."
-    return f"{dataset_words(dataset)}, with {draft.loss.name} as chosen in Train."
+        return (
+            f"{draft.loss.name} does not train on {format_kind(kind)}, so this shows {usual.name}; choose the objective in Train."
+        )
+    return f"{format_dataset(dataset)}, with {draft.loss.name} as chosen in Train."
 
 
 def own_layers(info: EncoderInfo) -> ArchitectureSpec:

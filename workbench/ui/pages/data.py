@@ -27,8 +27,8 @@ from workbench.ui.feedback import guarded, sentence
 from workbench.ui.formatting import (
     ISSUE_HEADERS,
     column_widths,
-    dataset_words,
     find_dataset,
+    format_dataset,
     issue_rows,
     preview_rows,
     split_settings,
@@ -178,10 +178,10 @@ def describe_current(context: Context, draft: Draft | None = None) -> tuple[gr.H
     dataset = find_dataset(draft.data, context)
     if dataset is None:
         return notice("No data set is in use yet. Upload a file, or try the sample data."), gr.Checkbox(visible=False)
-    text = f"In use: {dataset_words(dataset)}."
+    text = f"In use: {format_dataset(dataset)}."
     test = find_dataset(draft.test_data, context)
     if test is not None:
-        text += f" Judged on {dataset_words(test)}."
+        text += f" Judged on {format_dataset(test)}."
     try:
         split = context.preview_split(dataset.ref, split_settings(draft))
     except WorkbenchError as error:

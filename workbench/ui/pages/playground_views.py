@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import InputError
 from workbench.ui.components.heatmaps import Panel, heatmaps_value
 from workbench.ui.context import Context
-from workbench.ui.formatting import change_words, pair_rows
+from workbench.ui.formatting import format_change, pair_rows
 from workbench.ui.text_source import Collection
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def hit_row(hit: Hit, threshold: float | None = None) -> dict[str, Any]:
     if hit.change is None:
         return {**row, "badge": f"new (other: {hit.other_rank:,}.)", "change": "new"}
     kind = "same" if hit.change == 0 else "up" if hit.change > 0 else "down"
-    return {**row, "badge": change_words(hit.change), "change": kind}
+    return {**row, "badge": format_change(hit.change), "change": kind}
 
 
 def map_view(

@@ -19,7 +19,7 @@ from workbench.ui.components.notice import Tone, create_notice, notice
 from workbench.ui.context import Context
 from workbench.ui.draft import Draft, load_draft, update_draft
 from workbench.ui.feedback import guarded, sentence
-from workbench.ui.formatting import find_dataset, plan_words
+from workbench.ui.formatting import find_dataset, format_plan
 from workbench.ui.pages.build import command_line
 from workbench.ui.suggestions import differs, find_suggestion, follow_suggestion, suggestion_words, watched
 from workbench.ui.train_form import Taken, as_shown, take_form
@@ -228,7 +228,7 @@ def describe_plan(context: Context, draft: Draft) -> gr.HTML:
     """Return the update of the sentence on what Start would do, or on what is missing; it keeps the draft that it speaks of."""
     dataset = find_dataset(draft.data, context)
     try:
-        text = plan_words(draft, dataset, context)
+        text = format_plan(draft, dataset, context)
     except WorkbenchError as error:
         return notice(error.message, "note" if not draft.data else "warning", draft.to_dict())
     unread = () if dataset is None else context.not_read(draft.to_recipe())
