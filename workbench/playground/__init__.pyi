@@ -11,8 +11,8 @@ from .matrix import find_read_alike as find_read_alike
 from .matrix import similarity as similarity
 from .network_probe import run_dry_pass as run_dry_pass
 from .process import EncoderProcess as EncoderProcess
+from .process import ProgressCallback as ProgressCallback
 from .process import Read as Read
-from .process import Tell as Tell
 from .projection import available_methods as available_methods
 from .projection import turn_onto as turn_onto
 from .quality import HeldOut as HeldOut

@@ -50,7 +50,7 @@ ALIKE_TEXTS = 1_000
 TEXTS_AT_ONCE = 256
 """Texts encoded between two words on how far it is."""
 
-Say = Callable[[Mapping[str, Any]], None]
+StageCallback = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def serve(
     """
     waiting: queue.Queue[tuple[dict[str, Any], bytes] | None] = queue.Queue()
     threading.Thread(target=_read_all, args=(requests, waiting), daemon=True).start()
-    desk = Desk(models, lambda stage: write_frame(answers, stage))
+    handler = RequestHandler(models, lambda stage: write_frame(answers, stage))
     idle = 0.0
     while True:
         patience = min(LOOK_SECONDS, idle_seconds) if models.on_gpu else idle_seconds
@@ -186,7 +186,7 @@ def serve(
         if frame is None:
             return
         try:
-            header, payload = desk.answer(frame[0])
+            header, payload = handler.answer(frame[0])
         except Exception as error:
             header, payload = describe_error(error, frame[0]), b""
             _free_memory()
@@ -205,7 +205,7 @@ def _read_all(requests: BinaryIO, waiting: queue.Queue[tuple[dict[str, Any], byt
     waiting.put(None)
 
 
-class Desk:
+class RequestHandler:
     """Answers one request after another.
 
     Args:
@@ -213,7 +213,7 @@ class Desk:
         say: Is told how far the answer is.
     """
 
-    def __init__(self, models: LoadedModels, say: Say) -> None:
+    def __init__(self, models: LoadedModels, say: StageCallback) -> None:
         self._models = models
         self._say = say
         self._vectors = RememberedVectors()
@@ -331,7 +331,7 @@ class Desk:
         return vectors, False
 
 
-def encode_as_in_a_run(model: SentenceTransformer, texts: Sequence[str], say: Say) -> Vectors:
+def encode_as_in_a_run(model: SentenceTransformer, texts: Sequence[str], say: StageCallback) -> Vectors:
     """Return the vectors that a run measures: the same texts are computed together, so that the last digit is the same, too.
 
     Args:
@@ -352,7 +352,7 @@ def encode_as_in_a_run(model: SentenceTransformer, texts: Sequence[str], say: Sa
 def encode_in_parts(
     model: Any,
     texts: Sequence[str],
-    say: Say,
+    say: StageCallback,
     at_once: int = TEXTS_AT_ONCE,
     lengths: Sequence[int] | None = None,
     **options: Any,

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.playground.process import EncoderProcess, Tell
+from workbench.playground.process import EncoderProcess, ProgressCallback
 from workbench.playground.vectors import cosines
 
 
 def similarity(
-    encoder: EncoderProcess, models: Sequence[str], texts: Sequence[str], tell: Tell | None = None
+    encoder: EncoderProcess, models: Sequence[str], texts: Sequence[str], tell: ProgressCallback | None = None
 ) -> dict[str, NDArray[np.float32]]:
     """Return, for each model, the cosine similarity of every text with every other, (texts, texts).
 

@@ -35,7 +35,7 @@ _ERRORS = {kind.__name__: kind for kind in (InputError, ConfigError, DataError, 
 
 Frame = tuple[dict[str, Any], bytes]
 
-Tell = Callable[[str, Mapping[str, Any]], None]
+ProgressCallback = Callable[[str, Mapping[str, Any]], None]
 """Is told of which model, and `stage`: starting, waiting, loading, encoding or measuring (with `done`, `total`), or projecting."""
 
 
@@ -106,7 +106,7 @@ class EncoderProcess:
         if "error" in header:
             raise _error_of(header)
 
-    def encode(self, model: str, texts: Sequence[str], tell: Tell | None = None) -> NDArray[np.float32]:
+    def encode(self, model: str, texts: Sequence[str], tell: ProgressCallback | None = None) -> NDArray[np.float32]:
         """Return the sentence vectors of texts.
 
         Args:
@@ -123,7 +123,7 @@ class EncoderProcess:
         """
         return _matrix(*self._request(model, {"texts": _strings(texts)}, tell))
 
-    def count(self, model: str, texts: Sequence[str], tell: Tell | None = None) -> Read:
+    def count(self, model: str, texts: Sequence[str], tell: ProgressCallback | None = None) -> Read:
         """Return how much of texts a model reads, see `SentenceTransformer.count_tokens`.
 
         Raises:
@@ -133,7 +133,7 @@ class EncoderProcess:
         header, _ = self._request(model, {"op": "count", "texts": _strings(texts)}, tell)
         return Read(TokenCounts.from_dict(header["counts"]), [(first, second) for first, second in header["alike"]])
 
-    def search(self, model: str, corpus: Sequence[str], queries: Sequence[str], tell: Tell | None = None) -> Found:
+    def search(self, model: str, corpus: Sequence[str], queries: Sequence[str], tell: ProgressCallback | None = None) -> Found:
         """Compare queries with every text of a corpus, whose vectors are remembered for the next time.
 
         Args:
@@ -152,7 +152,7 @@ class EncoderProcess:
         return Found(_matrix(header, payload), header["encode_seconds"], header["search_seconds"], header["remembered"])
 
     def project(
-        self, model: str, texts: Sequence[str], method: str = "pca", tell: Tell | None = None
+        self, model: str, texts: Sequence[str], method: str = "pca", tell: ProgressCallback | None = None
     ) -> tuple[NDArray[np.float32], list[float]]:
         """Return where texts lie on a plane, see `projection.project`.
 
@@ -169,7 +169,7 @@ class EncoderProcess:
         header, payload = self._request(model, {"op": "project", "texts": _strings(texts), "method": method}, tell)
         return _matrix(header, payload), list(header["shares"])
 
-    def sizes(self, model: str, texts: Sequence[str], tell: Tell | None = None) -> list[Size]:
+    def sizes(self, model: str, texts: Sequence[str], tell: ProgressCallback | None = None) -> list[Size]:
         """Return how far shorter and coarser vectors of texts agree with the full ones, see `sizes.measure_sizes`.
 
         Raises:
@@ -179,7 +179,7 @@ class EncoderProcess:
         header, _ = self._request(model, {"op": "sizes", "texts": _strings(texts)}, tell)
         return [Size(**size) for size in header["sizes"]]
 
-    def quality(self, model: str, held_out: HeldOut, tell: Tell | None = None) -> Quality:
+    def quality(self, model: str, held_out: HeldOut, tell: ProgressCallback | None = None) -> Quality:
         """Return how good shorter and coarser vectors are on rows held out, see `quality.measure_quality`.
 
         It is measured once and remembered.
@@ -197,7 +197,7 @@ class EncoderProcess:
         request = {"op": "quality", "folder": str(held_out.folder), "max_seq_length": held_out.max_seq_length}
         return Quality.from_dict(self._request(model, request, tell)[0])
 
-    def contributions(self, model: str, first: str, second: str, tell: Tell | None = None) -> dict[str, Any]:
+    def contributions(self, model: str, first: str, second: str, tell: ProgressCallback | None = None) -> dict[str, Any]:
         """Return which words the cosine of two texts comes from, see `contributions.contributions`.
 
         Raises:
@@ -239,7 +239,7 @@ class EncoderProcess:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _request(self, model: str, request: dict[str, Any], tell: Tell | None) -> Frame:
+    def _request(self, model: str, request: dict[str, Any], tell: ProgressCallback | None) -> Frame:
         """Ask for something of a model, and return the answer."""
         request = {**request, "model": resolve_encoder(model, self._home)}
         request["device"] = "cpu" if gpu_is_taken(self._home) else "auto"

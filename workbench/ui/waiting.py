@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from workbench.playground import Tell
+    from workbench.playground import ProgressCallback
 
 Result = TypeVar("Result")
 
@@ -36,7 +36,7 @@ class Done(Generic[Result]):
     value: Result
 
 
-def follow(work: Callable[[Tell], Result], names: Mapping[str, str]) -> Iterator[Waiting | Done[Result]]:
+def follow(work: Callable[[ProgressCallback], Result], names: Mapping[str, str]) -> Iterator[Waiting | Done[Result]]:
     """Do something in a thread, and yield what it is doing whenever that changes, then what it returned.
 
     Args:

@@ -25,7 +25,7 @@ from workbench.ui.uploads import SAMPLE, SUFFIXES, store_upload
 from workbench.ui.waiting import Done, follow
 
 if TYPE_CHECKING:
-    from workbench.playground import Tell
+    from workbench.playground import ProgressCallback
 
 EXAMPLES = (
     ("My SIM card does not work", "the new chip in my mobile finds no network"),
@@ -195,7 +195,7 @@ def _create_views(parts: dict[str, Any]) -> None:
 def start_encoder(context: Context, parts: dict[str, Any]) -> Iterator[dict[Any, Any]]:
     """Start the encoder process and say so while it takes; what goes wrong is said when it is needed."""
 
-    def work(tell: Tell) -> None:
+    def work(tell: ProgressCallback) -> None:
         if context.encoder.pid is None:
             tell("", {"stage": "starting"})
         context.encoder.start()
@@ -297,7 +297,7 @@ class _Views:
         self,
         first: str | None,
         second: str | None,
-        work: Callable[[list[str], dict[str, str], Tell], Any],
+        work: Callable[[list[str], dict[str, str], ProgressCallback], Any],
         show: Callable[[Any], dict[Any, Any]],
     ) -> Iterator[dict[Any, Any]]:
         """Ask in the encoder process, saying how far it is.

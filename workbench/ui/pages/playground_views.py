@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from workbench.playground import GroupsTold, HeldOut, Hit, Tell, Threshold
+    from workbench.playground import GroupsTold, HeldOut, Hit, ProgressCallback, Threshold
 
 MOST_SENTENCES = 60
 MOST_PAIRS = 400
@@ -57,7 +57,7 @@ def check_models(first: str | None, second: str | None) -> list[str]:
 
 
 def matrix_view(
-    context: Context, models: Sequence[str], collection: Collection, names: Mapping[str, str], tell: Tell
+    context: Context, models: Sequence[str], collection: Collection, names: Mapping[str, str], tell: ProgressCallback
 ) -> tuple[dict[str, Any], list[list[Any]], str]:
     """Return the heatmaps, the rows of the table of pairs, and a note on what was left out.
 
@@ -120,7 +120,9 @@ def group_words(told: GroupsTold | None) -> tuple[str, str]:
     return f"Right about {right} of {pairs} pairs", f"{counts}. {order}."
 
 
-def not_read(context: Context, models: Sequence[str], texts: Sequence[str], names: Mapping[str, str], tell: Tell) -> list[str]:
+def not_read(
+    context: Context, models: Sequence[str], texts: Sequence[str], names: Mapping[str, str], tell: ProgressCallback
+) -> list[str]:
     """Return sentences on what the models do not read of texts; what is true of both models is said once."""
     found = {model: context.encoder.count(model, texts, tell) for model in models}
     reads = list(found.values())
@@ -144,7 +146,7 @@ def shorten(text: str) -> str:
 
 
 def pair_view(
-    context: Context, models: Sequence[str], first: str | None, second: str | None, names: Mapping[str, str], tell: Tell
+    context: Context, models: Sequence[str], first: str | None, second: str | None, names: Mapping[str, str], tell: ProgressCallback
 ) -> dict[str, Any]:
     """Return how each model reads a pair of texts.
 
@@ -196,7 +198,13 @@ def verdict_words(cosine: float, threshold: Threshold) -> str:
 
 
 def search_view(
-    context: Context, models: Sequence[str], collection: Collection, query: str | None, k: int, names: Mapping[str, str], tell: Tell
+    context: Context,
+    models: Sequence[str],
+    collection: Collection,
+    query: str | None,
+    k: int,
+    names: Mapping[str, str],
+    tell: ProgressCallback,
 ) -> dict[str, Any]:
     """Return what each model finds, and how places differ.
 
@@ -265,7 +273,7 @@ def hit_row(hit: Hit, threshold: float | None = None) -> dict[str, Any]:
 
 
 def map_view(
-    context: Context, models: Sequence[str], collection: Collection, method: str, names: Mapping[str, str], tell: Tell
+    context: Context, models: Sequence[str], collection: Collection, method: str, names: Mapping[str, str], tell: ProgressCallback
 ) -> dict[str, Any]:
     """Return one map a model, the second turned to lie like the first.
 
@@ -294,7 +302,7 @@ def map_view(
 
 
 def sizes_view(
-    context: Context, models: Sequence[str], collection: Collection, names: Mapping[str, str], tell: Tell
+    context: Context, models: Sequence[str], collection: Collection, names: Mapping[str, str], tell: ProgressCallback
 ) -> dict[str, Any]:
     """Return what shorter and coarser vectors cost: quality on the test rows of a model's run, else agreement on the texts.
 
@@ -314,7 +322,7 @@ def sizes_view(
     return {"note": note, "precisions": list(PRECISIONS), "panels": panels}
 
 
-def _quality(context: Context, model: str, held_out: HeldOut, collection: Collection, tell: Tell) -> dict[str, Any]:
+def _quality(context: Context, model: str, held_out: HeldOut, collection: Collection, tell: ProgressCallback) -> dict[str, Any]:
     from workbench.evaluation import METRIC_WORDS
 
     quality = context.encoder.quality(model, held_out, tell)
@@ -331,7 +339,7 @@ def _quality(context: Context, model: str, held_out: HeldOut, collection: Collec
     }
 
 
-def _agreement(context: Context, model: str, held_out: HeldOut, collection: Collection, tell: Tell) -> dict[str, Any]:
+def _agreement(context: Context, model: str, held_out: HeldOut, collection: Collection, tell: ProgressCallback) -> dict[str, Any]:
     shown = collection.first(MOST_MEASURED)
     sizes = [
         {
