@@ -32,7 +32,7 @@ from benchmarks.inputs import ROOT
 from benchmarks.measuring import machine, write_json
 from benchmarks.report import README, markdown, placed
 from workbench import Recipe, SentenceTransformer
-from workbench.data import open_parts
+from workbench.data import open_splits
 from workbench.evaluation import Evaluator, build_evaluator, general_evaluator
 from workbench.models import DEFAULT_BASE, resolve_base
 from workbench.recipe import LossSpec, TrainingConfig, parse_loss
@@ -276,7 +276,7 @@ def train(case: Case, candidate: Candidate, seed: int, home: Path) -> SentenceTr
         settled, _ = resolve_recipe(recipe.replace(training=training), home)
         output = Path(folder) / "run"
         output.mkdir()
-        run_training(settled, open_parts(settled, home), home, output, SilentListener())
+        run_training(settled, open_splits(settled, home), home, output, SilentListener())
         return SentenceTransformer(str(output / "model"), device="cpu")
 
 

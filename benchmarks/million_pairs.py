@@ -104,7 +104,7 @@ def import_pairs(path: Path, home: Path) -> dict[str, Any]:
 
 def run_workbench(home: Path, steps: int) -> dict[str, Any]:
     """Split, tokenise and train, and return what each took."""
-    from workbench.data import list_datasets, open_parts
+    from workbench.data import list_datasets, open_splits
 
     found: dict[str, Any] = {}
     memory = Memory()
@@ -114,7 +114,7 @@ def run_workbench(home: Path, steps: int) -> dict[str, Any]:
     )
     recipe = Recipe(DEFAULT_BASE, stored.ref, ArchitectureSpec.default(), default_loss(stored.kind), training=training)
     with stage("split", memory, found):
-        parts = open_parts(recipe, home)
+        parts = open_splits(recipe, home)
 
     from workbench.models import SentenceTransformer, resolve_base
     from workbench.recipe import KINDS

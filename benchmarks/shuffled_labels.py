@@ -28,7 +28,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from benchmarks.measuring import machine, write_json
-from workbench.data import Parts, components
+from workbench.data import Splits, components
 from workbench.data.splitting import split_rows, text_ids
 from workbench.recipe import ArchitectureSpec, Recipe, TrainingConfig, default_loss
 from workbench.runs.worker import SilentListener
@@ -90,7 +90,7 @@ def shuffled_run(seed: int, kept: str, base: Path, folder: Path) -> dict[str, An
     table = Dataset.from_dict({"sentence1": first, "sentence2": second, "score": shuffled.tolist()})
     split = split_rows(text_ids([first, second]), SERIES[kept], TEST_FRACTION, seed)
     train, validation, test = (table.select(rows) for rows in (split.train, split.validation, split.test))
-    parts = Parts(
+    parts = Splits(
         kind="scored_pairs",
         classes=(),
         train=train,

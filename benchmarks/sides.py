@@ -17,7 +17,7 @@ from transformers import TrainerCallback
 
 from benchmarks.measuring import Point, Stopwatch, TokenCount
 from workbench import SentenceTransformer
-from workbench.data import Parts
+from workbench.data import Splits
 from workbench.evaluation import build_evaluator
 from workbench.recipe import ArchitectureSpec, Recipe, TrainingConfig, parse_loss
 from workbench.runs.worker import SilentListener
@@ -143,7 +143,7 @@ def train_ours(plan: Plan, config: TrainingConfig) -> Training:
     kind = "pairs" if pairs else "scored_pairs"
     recipe = Recipe(str(plan.base), "benchmark", ArchitectureSpec.default(), parse_loss(plan.loss), training=config)
     listener = _Listener(plan)
-    parts = Parts(kind, (), rows, plan.validation, None, None, "given", False, 0, ())
+    parts = Splits(kind, (), rows, plan.validation, None, None, "given", False, 0, ())
     result = run_training(recipe, parts, plan.work, plan.work, listener)
     batches, lengths = _replay(plan, config, rows, result.steps, distinct=pairs)
     return Training(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.data import open_parts
+from workbench.data import open_splits
 from workbench.evaluation import Evaluation, Evaluator, build_evaluator, compute_verdict
 from workbench.recipe import KINDS, Recipe, TrainingConfig
 from workbench.runs import Run, get_run, store, submit
@@ -52,7 +52,7 @@ def write_rows(path: Path, header: tuple[str, ...], rows: list[tuple]) -> Path:
 def finish(recipe: Recipe, home: Path) -> Run:
     """Queue a recipe and end its run: the base is a noisy model of words, the tuned one less so."""
     run = submit(recipe, home, start=False)
-    parts = open_parts(run.recipe(), home)
+    parts = open_splits(run.recipe(), home)
     kind = KINDS[parts.kind]
 
     def evaluator(part) -> Evaluator:

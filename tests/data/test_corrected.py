@@ -3,7 +3,7 @@
 import pytest
 
 from tests.data.test_parts import grouped, write
-from workbench.data import correct_dataset, import_file, open_dataset, open_parts, preview_split
+from workbench.data import correct_dataset, import_file, open_dataset, open_splits, preview_split
 from workbench.errors import DataError
 from workbench.recipe import Recipe, TrainingConfig
 
@@ -38,20 +38,20 @@ def test_the_same_file_never_gives_the_corrected_rows(tmp_path, stored, home) ->
 
 def test_the_split_is_kept(stored, home) -> None:
     recipe = Recipe("scratch", stored.ref, training=TRAINING)
-    old = open_parts(recipe, home)
+    old = open_splits(recipe, home)
     assert old.split is not None and old.test_rows is not None
     table = stored.table()
     assert [table["sentence2"][place] for place in old.test_rows] == texts(old.test)
     gone = [int(place) for place in old.test_rows[:3]]
     new = correct_dataset(stored.ref, home, {int(old.test_rows[5]): 0.125}, gone, (old.split, FRACTIONS, TRAINING.seed))
-    parts = open_parts(recipe.replace(data=new.ref), home)
+    parts = open_splits(recipe.replace(data=new.ref), home)
     assert texts(parts.train) == texts(old.train)
     assert texts(parts.validation) == texts(old.validation)
     assert texts(parts.test) == texts(old.test)[3:]
     assert parts.test["score"][2] == 0.125
     assert [new.table()["sentence2"][place] for place in parts.test_rows] == texts(parts.test)
     assert preview_split(new.ref, home, TRAINING).test == len(parts.test)
-    other = open_parts(
+    other = open_splits(
         recipe.replace(data=new.ref, training=TrainingConfig(validation_fraction=0.15, test_fraction=0.3, seed=1)), home
     )
     assert texts(other.test) != texts(parts.test), "another seed asks for another split"
@@ -62,16 +62,16 @@ def test_the_split_is_kept_beside_a_validation_file(tmp_path, stored, home) -> N
         write(tmp_path / "validation.csv", [*grouped(40, 2)[:10], *grouped(60, 2, prefix="else")]), home, score_scale=(0, 5)
     )
     recipe = Recipe("scratch", stored.ref, validation_data=held.ref, training=TRAINING)
-    old = open_parts(recipe, home)
+    old = open_splits(recipe, home)
     assert old.dropped == 10 and len(old.validation) == 70
     new = correct_dataset(stored.ref, home, {}, [int(old.test_rows[0])], (old.split, (0.0, 0.3), TRAINING.seed))
-    parts = open_parts(recipe.replace(data=new.ref), home)
+    parts = open_splits(recipe.replace(data=new.ref), home)
     assert texts(parts.train) == texts(old.train) and texts(parts.test) == texts(old.test)[1:]
 
 
 def test_rows_of_a_given_test_file_have_their_own_places(tmp_path, stored, home) -> None:
     held = import_file(write(tmp_path / "test.csv", grouped(60, 2, prefix="else")), home, score_scale=(0, 5))
-    parts = open_parts(Recipe("scratch", stored.ref, test_data=held.ref, training=TRAINING), home)
+    parts = open_splits(Recipe("scratch", stored.ref, test_data=held.ref, training=TRAINING), home)
     assert parts.test_rows.tolist() == list(range(60))
 
 

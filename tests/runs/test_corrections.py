@@ -7,7 +7,7 @@ import io
 import pytest
 
 from tests.finished import finish, read_jsonl, scored_run, write_rows
-from workbench.data import open_dataset, open_parts
+from workbench.data import open_dataset, open_splits
 from workbench.errors import InputError, RunError
 from workbench.models.kept import keep_model
 from workbench.recipe import KINDS, Recipe, TrainingConfig
@@ -43,7 +43,7 @@ def numbers(rows):
 def test_the_table_names_rows_of_the_data_set_on_its_scale(run, home):
     table = read_errors(run.run_id, home)
     stored = open_dataset(run.data, home).table()
-    parts = open_parts(run.recipe(), home)
+    parts = open_splits(run.recipe(), home)
     assert sorted(numbers(table.rows)) == sorted(place + 1 for place in parts.test_rows)
     for row in table.rows:
         assert row["sentence1"] == stored["sentence1"][row["row"] - 1]
@@ -103,7 +103,7 @@ def test_retraining_corrects_the_data_keeps_the_split_and_links_the_runs(run, ho
     correct_rows(run.run_id, home, [(fixed["row"], "fix", right), (dropped["row"], "drop", None), (kept["row"], "review", None)])
     child = retrain(run.run_id, home, start=False)
     assert (child.parent, child.status, child.name) == (run.run_id, "queued", "Finished, corrected")
-    old, new = open_parts(run.recipe(), home), open_parts(child.recipe(), home)
+    old, new = open_splits(run.recipe(), home), open_splits(child.recipe(), home)
     assert list(new.train["sentence1"]) == list(old.train["sentence1"])
     assert len(new.test) == len(old.test) - 1
     values = dict(zip(new.test["sentence2"], new.test["score"], strict=True))
@@ -171,7 +171,7 @@ def test_every_kind_has_a_table(kind, home, tmp_path, sentences):
             correct_rows(run.run_id, home, [(row["row"], "fix", "1")])
         correct_rows(run.run_id, home, [(row["row"], "drop", None)])
     child = retrain(run.run_id, home, start=False)
-    parts = open_parts(child.recipe(), home)
+    parts = open_splits(child.recipe(), home)
     assert len(parts.test) == len(table.rows) - (not labels)
     if kind == "class_pairs":
         assert row["tuned"]["predicted"] in labels

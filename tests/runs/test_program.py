@@ -4,7 +4,7 @@ import csv
 import pytest
 
 from tests.runs.test_submission import queue, write_csv
-from workbench.data import open_parts
+from workbench.data import open_splits
 from workbench.errors import InputError
 from workbench.recipe import Recipe, TrainingConfig
 from workbench.runs import list_runs, program_of_recipe, program_of_run
@@ -28,7 +28,7 @@ def test_the_program_of_a_run_reads_the_rows_the_run_trains_on(home, triplets, t
     program = program_of_run(run.run_id, home, folder)
     ast.parse(program)
     assert repr(str(tiny_bert)) in program and str(folder / "train.csv") in program
-    parts = open_parts(run.recipe(), home)
+    parts = open_splits(run.recipe(), home)
     for name in ("train", "validation", "test"):
         header, *rows = read(folder / f"{name}.csv")
         table = getattr(parts, name)

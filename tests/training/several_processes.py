@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import torch
 
-from tests.training.test_run import GivenParts, Recorder, make_part, recipe
+from tests.training.test_run import GivenSplits, Recorder, make_part, recipe
 from workbench.recipe import LossSpec
 from workbench.runs.process import end_with_parent, leave
 from workbench.training import run as run_module
@@ -37,7 +37,7 @@ def train(case: str, base: Path, sentences: list[str], folder: Path, devices: in
     settings = dict(CASES[case])
     kind, loss = settings.pop("kind"), settings.pop("loss")
     # Without a validation part the model of the last step is kept.
-    parts = GivenParts(kind, make_part(kind, sentences, ROWS, 0), None, None, classes=("a", "b", "c"))
+    parts = GivenSplits(kind, make_part(kind, sentences, ROWS, 0), None, None, classes=("a", "b", "c"))
     settings |= {"epochs": 2, "batch_size": BATCH_SIZE, "devices": devices, "precision": "fp32"}
     result = run_training(recipe(base, kind, loss=LossSpec(loss), **settings), parts, folder / "home", folder / case, listener)  # type: ignore[arg-type]
     if result is not None:

@@ -9,7 +9,7 @@ import pytest
 from datasets import Dataset
 
 from tests.finished import read_jsonl
-from tests.training.test_run import GivenParts, Recorder, recipe
+from tests.training.test_run import GivenSplits, Recorder, recipe
 from workbench.evaluation.cross_validation import TRAININGS
 from workbench.models import SentenceTransformer
 from workbench.training import run_training
@@ -26,9 +26,9 @@ def part(sentences: list[str], start: int, rows: int, shuffled: bool = False) ->
     return Dataset.from_dict({"sentence1": first, "sentence2": second, "score": scores})
 
 
-def small(sentences: list[str], shuffled: bool = False) -> GivenParts:
+def small(sentences: list[str], shuffled: bool = False) -> GivenSplits:
     sizes = ((60, 50), (110, 8), (118, 12))
-    return GivenParts("scored_pairs", *(part(sentences, start, rows, shuffled) for start, rows in sizes))
+    return GivenSplits("scored_pairs", *(part(sentences, start, rows, shuffled) for start, rows in sizes))
 
 
 def test_a_small_set_gets_a_verdict_and_the_model_of_the_run(
@@ -76,7 +76,7 @@ def test_a_stop_between_the_folds_is_heeded(keep: str, tiny_bert: Path, sentence
 
 
 def test_where_it_does_not_apply(sentences: list[str], tiny_bert: Path) -> None:
-    def applies(parts: GivenParts, **training: object) -> bool:
+    def applies(parts: GivenSplits, **training: object) -> bool:
         return CrossValidation(recipe(tiny_bert, **training), parts).applies  # type: ignore[arg-type]
 
     given = small(sentences)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from datasets import Dataset
 
-from tests.training.test_run import GivenParts, Recorder, make_part
+from tests.training.test_run import GivenSplits, Recorder, make_part
 from workbench.models import SentenceTransformer
 from workbench.recipe import ArchitectureSpec, Recipe, TrainingConfig, parse_loss
 from workbench.training import run_training
@@ -59,7 +59,7 @@ def test_losses_and_weights_equal_sentence_transformers(still_bert: Path, senten
     config = TrainingConfig(max_steps=STEPS, batch_size=BATCH, learning_rate=RATE, device="cpu", precision="fp32", eval_steps=1000)
     recipe = Recipe(str(still_bert), "data", ArchitectureSpec.default(), parse_loss("CoSENTLoss"), training=config)
     listener = Recorder()
-    run_training(recipe, GivenParts("scored_pairs", part, None, None), home, tmp_path / "out", listener)  # type: ignore[arg-type]
+    run_training(recipe, GivenSplits("scored_pairs", part, None, None), home, tmp_path / "out", listener)  # type: ignore[arg-type]
 
     model = SentenceTransformer(still_bert, device="cpu")
     tokens = Tokens(model, [list(part["sentence1"]), list(part["sentence2"])])

@@ -32,8 +32,8 @@ from workbench.training.precision import Precision, choose_precision
 
 
 @dataclasses.dataclass(frozen=True)
-class GivenParts:
-    """The fields of `workbench.data.Parts` that a run reads."""
+class GivenSplits:
+    """The fields of `workbench.data.Splits` that a run reads."""
 
     kind: str
     train: Dataset
@@ -98,9 +98,9 @@ def make_part(kind: str, sentences: list[str], rows: int, seed: int) -> Dataset:
     return Dataset.from_dict(columns)
 
 
-def make_parts(kind: str, sentences: list[str], rows: int = 48) -> GivenParts:
+def make_parts(kind: str, sentences: list[str], rows: int = 48) -> GivenSplits:
     classes = ("a", "b", "c") if kind == "class_pairs" else ("0", "1") if kind == "labelled_pairs" else ()
-    return GivenParts(
+    return GivenSplits(
         kind, *(make_part(kind, sentences, count, seed) for seed, count in enumerate((rows, 32, 60))), classes=classes
     )
 

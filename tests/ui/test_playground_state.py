@@ -26,7 +26,7 @@ def models(monkeypatch):
     return known
 
 
-class Parts(dict):
+class Splits(dict):
     """Components that are their own names."""
 
     def __missing__(self, name):
@@ -35,7 +35,7 @@ class Parts(dict):
 
 def pick(context, first, second, chosen="", **options):
     """The models and the mark that the page has afterwards."""
-    updates = updates_of.choices_view(context, Parts(), first, second, chosen, **options)
+    updates = updates_of.choices_view(context, Splits(), first, second, chosen, **options)
     before = {"first": first, "second": second, "chosen": chosen}
     return tuple(updates[name].constructor_args.get("value", value) for name, value in before.items())
 
@@ -60,10 +60,10 @@ def test_models_are_a_run_beside_its_base_until_somebody_chooses(context, models
 
 
 def test_what_stays_is_not_set_anew(context, models):
-    updates = updates_of.choices_view(context, Parts(), "mini", "gone", "yes")
+    updates = updates_of.choices_view(context, Splits(), "mini", "gone", "yes")
     assert all("value" not in updates[name].constructor_args for name in updates), "a choice made meanwhile is not undone"
     assert len(updates["first"].constructor_args["choices"]) == 5
-    updates = updates_of.choices_view(context, Parts(), "mini", "gone", "")
+    updates = updates_of.choices_view(context, Splits(), "mini", "gone", "")
     assert [name for name in updates if "value" in updates[name].constructor_args] == ["second"]
 
 
@@ -94,17 +94,17 @@ def test_a_link_s_models_stay_even_the_same_twice_or_gone(context, models):
 
 def test_a_file_that_is_gone_leaves_the_typed_texts(context):
     kept = {"view": "map", "texts": "a\nb", "source": "0" * 32, "column": "text", "asked": ["map"]}
-    updates = updates_of.open_wanted(context, Parts(), json.dumps(kept))
+    updates = updates_of.open_wanted(context, Splits(), json.dumps(kept))
     assert updates["view"] == "map" and updates["texts"] == "a\nb" and updates["go"] == ""
     assert "gone from the server" in updates["source_note"].value["text"]
 
 
 def test_the_open_view_is_asked_again_where_it_had_an_answer(context):
-    updates = updates_of.open_wanted(context, Parts(), json.dumps({"view": "search", "asked": ["search"], "query": "x", "k": 4}))
+    updates = updates_of.open_wanted(context, Splits(), json.dumps({"view": "search", "asked": ["search"], "query": "x", "k": 4}))
     assert (updates["go"], updates["query"], updates["k"]) == ("search", "x", 4)
-    updates = updates_of.open_wanted(context, Parts(), json.dumps({"view": "search", "asked": ["matrix"]}))
+    updates = updates_of.open_wanted(context, Splits(), json.dumps({"view": "search", "asked": ["matrix"]}))
     assert updates["go"] == ""
-    updates = updates_of.open_wanted(context, Parts(), json.dumps({"view": "nonsense", "source": "sample", "column": "sentence1"}))
+    updates = updates_of.open_wanted(context, Splits(), json.dumps({"view": "nonsense", "source": "sample", "column": "sentence1"}))
     assert updates["view"] == "matrix" and updates["source"] == "sample"
 
 

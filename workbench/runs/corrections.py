@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.data import StoredDataset, correct_dataset, open_dataset, open_parts
+from workbench.data import StoredDataset, correct_dataset, open_dataset, open_splits
 from workbench.data.values import parse_number
 from workbench.errors import DataError, InputError, RunError
 from workbench.evaluation import ERROR_WORDS
@@ -273,7 +273,7 @@ def retrain(run_id: str, home: Path, start: bool = True) -> Run:
         corrected = correct_dataset(recipe.test_data, home, values, dropped, None)
         recipe = recipe.replace(test_data=corrected.ref)
     else:
-        split = open_parts(recipe, home).split
+        split = open_splits(recipe, home).split
         assert split is not None, "a test part without a file of its own was split off"
         config = recipe.training
         fractions = (0.0 if recipe.validation_data else config.validation_fraction, config.test_fraction)

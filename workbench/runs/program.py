@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from workbench.data import Parts, open_parts
+from workbench.data import Splits, open_splits
 from workbench.errors import InputError
 from workbench.models.bases import BUNDLED
 from workbench.recipe import KINDS, Recipe
@@ -49,7 +49,7 @@ def program_of_recipe(recipe: Recipe, home: Path, folder: Path | None = None) ->
 
 
 def _program(recipe: Recipe, home: Path, folder: Path | None, base: str | None) -> str:
-    parts = open_parts(recipe, home)
+    parts = open_splits(recipe, home)
     tables = {name: table for name in DEFAULT_FILES if (table := getattr(parts, name)) is not None}
     files = {name: DEFAULT_FILES[name] for name in tables}
     if folder is not None:
@@ -60,7 +60,7 @@ def _program(recipe: Recipe, home: Path, folder: Path | None, base: str | None) 
     return render_program(recipe, parts.kind, max(2, len(parts.classes)), files, encoder, base)
 
 
-def _write_parts(parts: Parts, tables: dict[str, Any], folder: Path) -> dict[str, str]:
+def _write_parts(parts: Splits, tables: dict[str, Any], folder: Path) -> dict[str, str]:
     roles = KINDS[parts.kind].roles
     if folder.exists() and not folder.is_dir():
         raise InputError(f"The parts cannot be written: `{folder}` is a file; name a folder.", field="data")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import chain, count
 from pathlib import Path
 
-from workbench.data import StoredDataset, import_file, is_dataset_ref, open_dataset, open_parts
+from workbench.data import StoredDataset, import_file, is_dataset_ref, open_dataset, open_splits
 from workbench.errors import ModelError, RunError
 from workbench.models import describe_base, resolve_base
 from workbench.models.folder import read_folder
@@ -85,7 +85,7 @@ def suggest(recipe: Recipe, home: Path) -> Suggestion:
     """
     settled, _ = resolve_recipe(recipe, home.resolve())
     assert settled.loss is not None
-    parts = open_parts(settled, home.resolve())
+    parts = open_splits(settled, home.resolve())
     return suggest_training(parts.kind, len(parts.train), settled.loss.name)
 
 
@@ -122,7 +122,7 @@ def resolve_recipe(recipe: Recipe, home: Path) -> tuple[Recipe, str]:
     name = name or _free_name(clean_name(f"{dataset.name[:50]} on {_short(recipe.base)[:60]}"), home)
     settled = settled.replace(name=name, **held_out)
     # The worker splits again, by the same seed; here it tells whether there is anything to train on.
-    open_parts(settled, home)
+    open_splits(settled, home)
     return settled, name
 
 

@@ -34,11 +34,11 @@ from workbench.settings import keep_private
 from workbench.writing import is_disk_full
 
 if TYPE_CHECKING:
-    from workbench.data import Parts
+    from workbench.data import Splits
     from workbench.training import Listener, TrainingResult
 
-    Trainer = Callable[[Recipe, Parts, Path, Path, Listener], TrainingResult | None]
-    PartsOpener = Callable[[Recipe, Path], Parts]
+    Trainer = Callable[[Recipe, Splits, Path, Path, Listener], TrainingResult | None]
+    PartsOpener = Callable[[Recipe, Path], Splits]
 
 _PROGRESS_SECONDS = 0.5
 _STOP_POLL_SECONDS = 0.1
@@ -196,7 +196,7 @@ def execute(run_id: str, home: Path, trainer: Trainer | None = None, parts: Part
         run_id: A run that the supervisor has claimed.
         home: Folder of the workbench.
         trainer: Who trains; None for `workbench.training.run_training`.
-        parts: Who opens the data; None for `workbench.data.open_parts`.
+        parts: Who opens the data; None for `workbench.data.open_splits`.
 
     Returns:
         The process's exit code: 0 where the run completed or stopped, 1 where it failed; `DISK_FULL_CODE` where a full disk ended
@@ -275,9 +275,9 @@ def _one_of_several() -> bool:
 def _train(run: Run, home: Path, listener: Listener, trainer: Trainer | None, parts: PartsOpener | None) -> TrainingResult | None:
     recipe = run.recipe()
     if parts is None:
-        from workbench.data import open_parts
+        from workbench.data import open_splits
 
-        parts = open_parts
+        parts = open_splits
     opened = parts(recipe, home)
     base = resolve_model(recipe.base, home)
     # Here and not at the top: torch takes seconds to import, and a broken installation should end as a failed run.

@@ -22,7 +22,7 @@ from workbench.training.listener import Listener
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from workbench.data import Parts
+    from workbench.data import Splits
 
 FOLDS_FILE = "folds.jsonl"
 
@@ -41,7 +41,7 @@ class CrossValidation:
         parts: Its data.
     """
 
-    def __init__(self, recipe: Recipe, parts: Parts) -> None:
+    def __init__(self, recipe: Recipe, parts: Splits) -> None:
         kept = [parts.train]
         kept += [] if recipe.validation_data or parts.validation is None else [parts.validation]
         kept += [] if recipe.test_data or parts.test is None else [parts.test]

@@ -33,11 +33,11 @@ from workbench.training.run import (
 from workbench.writing import write_json
 
 if TYPE_CHECKING:
-    from workbench.data import Parts
+    from workbench.data import Splits
 
 
 def measure_again(
-    recipe: Recipe, parts: Parts, home: Path, output_dir: Path, listener: Listener, trained: Path
+    recipe: Recipe, parts: Splits, home: Path, output_dir: Path, listener: Listener, trained: Path
 ) -> TrainingResult | None:
     """Compare a run's model with its base on the test part, as `run_training` does at its end.
 

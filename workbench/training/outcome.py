@@ -27,7 +27,7 @@ from workbench.recipe import KINDS
 from workbench.writing import replacing, write_json
 
 if TYPE_CHECKING:
-    from workbench.data import Parts
+    from workbench.data import Splits
     from workbench.models import SentenceTransformer
 
 TEST_ROWS_FILE = "test_rows.jsonl"
@@ -59,7 +59,7 @@ class Outcome:
         measure: How a model is measured.
     """
 
-    def __init__(self, parts: Parts, base_name: str, folder: Path, measure: Measure) -> None:
+    def __init__(self, parts: Splits, base_name: str, folder: Path, measure: Measure) -> None:
         self._parts = parts
         self._folder = folder
         self._measure = measure

@@ -52,7 +52,7 @@ from workbench.writing import describe_refusal, is_disk_full, write_json
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from workbench.data import Parts
+    from workbench.data import Splits
 
 _CURVE_POINTS = 2000
 _STEPS_BETWEEN_WAITS = 10
@@ -139,7 +139,7 @@ class _Stopwatch:
             self._paused += time.perf_counter() - start
 
 
-def run_training(recipe: Recipe, parts: Parts, home: Path, output_dir: Path, listener: Listener) -> TrainingResult | None:
+def run_training(recipe: Recipe, parts: Splits, home: Path, output_dir: Path, listener: Listener) -> TrainingResult | None:
     """Train, keep the best model on the validation part, and compare it with its base on the test part.
 
     With several `devices` it is called in each of as many processes; the first one measures and saves while the others wait for
@@ -344,7 +344,7 @@ def warn_of_few_rows(validation: Evaluator | None, listener: Listener) -> tuple[
 
 def _train_fold(
     recipe: Recipe,
-    parts: Parts,
+    parts: Splits,
     rows: Dataset,
     evaluator: Evaluator,
     seed: int,
@@ -652,7 +652,7 @@ def _arguments(
     return arguments
 
 
-def compared_rows(parts: Parts, listener: Listener) -> Dataset | None:
+def compared_rows(parts: Splits, listener: Listener) -> Dataset | None:
     """Return the validation rows on which steps are compared."""
     rows = parts.validation
     if rows is None or len(rows) <= _COMPARED_ROWS:
@@ -673,7 +673,7 @@ def evaluate(model: SentenceTransformer, evaluator: Evaluator) -> Evaluation:
         return evaluator(lambda texts: model.encode(texts, batch_size=encode_batch(model.device.type)))
 
 
-def judge(parts: Parts, metric: str, before: Evaluation | None, after: Evaluation | None) -> Verdict:
+def judge(parts: Splits, metric: str, before: Evaluation | None, after: Evaluation | None) -> Verdict:
     """Return the verdict of a run on its test part."""
     if before is None:
         return not_judged(metric, "there is no test part; hold out some rows or give a test file")

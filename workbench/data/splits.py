@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Splits:
     """The rows of a run.
 
     Attributes:
@@ -102,7 +102,7 @@ class SplitSummary:
     largest_group: int = 0
 
 
-def open_parts(recipe: Recipe, home: Path) -> Parts:
+def open_splits(recipe: Recipe, home: Path) -> Splits:
     """Open the data of a recipe and split what it leaves to be split.
 
     Training rows that share a sentence with a given validation or test file are dropped.
@@ -161,7 +161,7 @@ def open_parts(recipe: Recipe, home: Path) -> Parts:
         raise DataError(f"Only {rows_word(len(train))} are left to train on; hold out less, or bring more rows.", field="data")
     test = parts["test"]
     groups = None if test is None else components(test, kind.texts)
-    return Parts(
+    return Splits(
         stored.kind,
         stored.classes,
         train,

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from workbench.data import (
-    Parts,
+    Splits,
     components,
     delete_dataset,
     import_file,
     is_dataset_ref,
     list_datasets,
     open_dataset,
-    open_parts,
+    open_splits,
     preview_split,
 )
 from workbench.data.splitting import split_rows, text_ids
@@ -47,7 +47,7 @@ def texts(part: object, kind: str) -> set[str]:
     return {" ".join(text.casefold().split()) for role in KINDS[kind].texts for text in part[role]}  # type: ignore[index]
 
 
-def check_no_leak(parts: Parts) -> None:
+def check_no_leak(parts: Splits) -> None:
     held = [part for part in (parts.train, parts.validation, parts.test) if part is not None]
     for index, part in enumerate(held):
         for other in held[index + 1 :]:
@@ -120,22 +120,22 @@ def test_a_bad_file_is_not_stored(tmp_path: Path, home: Path) -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_parts_share_no_sentence_and_hold_every_row(group: int, seed: int, tmp_path: Path, home: Path) -> None:
     path = write(tmp_path / "a.csv", grouped(400, group))
-    parts = open_parts(Recipe("b", str(path), training=TrainingConfig(seed=seed)), home)
+    parts = open_splits(Recipe("b", str(path), training=TrainingConfig(seed=seed)), home)
     assert parts.method == "components" and not parts.leaking and parts.dropped == 0
     assert parts.validation is not None and parts.test is not None and parts.test_groups is not None
     sizes = len(parts.train), len(parts.validation), len(parts.test)
     assert sum(sizes) == 400 and abs(sizes[1] - 40) < group and abs(sizes[2] - 60) < group
     check_no_leak(parts)
     assert len(parts.test_groups) == sizes[2]
-    again = open_parts(Recipe("b", str(path), training=TrainingConfig(seed=seed)), home)
+    again = open_splits(Recipe("b", str(path), training=TrainingConfig(seed=seed)), home)
     assert list(again.test["sentence2"]) == list(parts.test["sentence2"])  # type: ignore[index]
-    other = open_parts(Recipe("b", str(path), training=TrainingConfig(seed=seed + 10)), home)
+    other = open_splits(Recipe("b", str(path), training=TrainingConfig(seed=seed + 10)), home)
     assert list(other.test["sentence2"]) != list(parts.test["sentence2"])  # type: ignore[index]
 
 
 def test_the_note_says_what_a_random_split_would_have_leaked(tmp_path: Path, home: Path) -> None:
     path = write(tmp_path / "a.csv", grouped(400, 4))
-    parts = open_parts(Recipe("b", str(path)), home)
+    parts = open_splits(Recipe("b", str(path)), home)
     assert "No sentence stands in two parts; an ordinary random split would have leaked" in parts.notes[-1]
     stored = import_file(path, home)
     summary = preview_split(stored.ref, home, TrainingConfig())
@@ -156,12 +156,12 @@ def test_case_and_spaces_do_not_hide_a_shared_sentence() -> None:
 
 def test_fractions_of_zero_give_no_part(tmp_path: Path, home: Path) -> None:
     path = write(tmp_path / "a.csv", grouped(40, 2))
-    parts = open_parts(Recipe("b", str(path), training=TrainingConfig(validation_fraction=0, test_fraction=0)), home)
+    parts = open_splits(Recipe("b", str(path), training=TrainingConfig(validation_fraction=0, test_fraction=0)), home)
     assert parts.validation is None and parts.test is None and parts.test_groups is None and len(parts.train) == 40
 
 
 def test_a_dozen_rows_still_train(tmp_path: Path, home: Path) -> None:
-    parts = open_parts(Recipe("b", str(write(tmp_path / "a.csv", grouped(12, 1)))), home)
+    parts = open_splits(Recipe("b", str(write(tmp_path / "a.csv", grouped(12, 1)))), home)
     assert (len(parts.train), len(parts.validation or []), len(parts.test or [])) == (9, 1, 2)
 
 
@@ -174,7 +174,7 @@ def test_one_component_is_held_out_by_anchor_and_straddling_rows_are_dropped(tmp
     generator = random.Random(0)
     # 120 anchors of 10 rows; one row in ten ends in a text that many share, which joins everything.
     rows = [(f"anchor {i // 10}", f"common {generator.randint(0, 5)}" if i % 10 == 0 else f"own {i}", i % 6) for i in range(1200)]
-    parts = open_parts(Recipe("b", str(write(tmp_path / "a.csv", rows))), home)
+    parts = open_splits(Recipe("b", str(write(tmp_path / "a.csv", rows))), home)
     assert parts.method == "anchors" and not parts.leaking
     assert 0 < parts.dropped < 200 and len(parts.test or []) >= 50
     assert str(parts.dropped) in " ".join(parts.notes)
@@ -185,8 +185,8 @@ def test_where_nothing_helps_a_random_split_is_offered_and_labelled(tmp_path: Pa
     rows = [(f"a {i % 20}", f"b {i // 20}", i % 6) for i in range(400)]  # every first text with every second
     path = write(tmp_path / "a.csv", rows)
     with pytest.raises(DataError, match="--allow-leaking-split"):
-        open_parts(Recipe("b", str(path)), home)
-    parts = open_parts(Recipe("b", str(path), allow_leaking_split=True), home)
+        open_splits(Recipe("b", str(path)), home)
+    parts = open_splits(Recipe("b", str(path), allow_leaking_split=True), home)
     assert parts.method == "random" and parts.leaking and len(parts.test or []) == 60
     assert "leaks" in parts.notes[-1] and "no verdict" in parts.notes[-1]
 
@@ -194,12 +194,12 @@ def test_where_nothing_helps_a_random_split_is_offered_and_labelled(tmp_path: Pa
 def test_given_files_are_kept_apart(tmp_path: Path, home: Path) -> None:
     train = write(tmp_path / "a.csv", grouped(100, 2))
     test = write(tmp_path / "t.csv", [*grouped(60, 1, prefix="other"), ("text a 3", "other c", 1)])
-    parts = open_parts(Recipe("b", str(train), test_data=str(test)), home)
+    parts = open_splits(Recipe("b", str(train), test_data=str(test)), home)
     assert len(parts.test or []) == 61 and not parts.leaking
     assert parts.notes[0].startswith("2 rows share a sentence with the test file")
     check_no_leak(parts)
     validation = write(tmp_path / "v.csv", [*grouped(30, 1, prefix="third"), ("other a 5", "third c", 1)])
-    both = open_parts(Recipe("b", str(train), test_data=str(test), validation_data=str(validation)), home)
+    both = open_splits(Recipe("b", str(train), test_data=str(test), validation_data=str(validation)), home)
     assert both.method == "given" and len(both.validation or []) == 30 and len(both.train) == 98
     check_no_leak(both)
 
@@ -208,13 +208,13 @@ def test_given_files_of_another_kind(tmp_path: Path, home: Path) -> None:
     train = write(tmp_path / "a.csv", grouped(100, 2))
     test = write(tmp_path / "t.csv", [(f"one {i}", f"two {i}") for i in range(20)], ("anchor", "positive"))
     with pytest.raises(DataError, match="hold pairs, but the training data hold scored_pairs"):
-        open_parts(Recipe("b", str(train), test_data=str(test)), home)
+        open_splits(Recipe("b", str(train), test_data=str(test)), home)
     a = write(tmp_path / "n.csv", [(f"one {i}", f"two {i}", "xyz"[i % 3]) for i in range(60)], ("s1", "s2", "label"))
     b = write(tmp_path / "m.csv", [(f"three {i}", f"four {i}", "xyw"[i % 3]) for i in range(60)], ("s1", "s2", "label"))
     with pytest.raises(DataError, match="the classes w, which the training data do not have; those have x, y, z"):
-        open_parts(Recipe("b", str(a), test_data=str(b)), home)
+        open_splits(Recipe("b", str(a), test_data=str(b)), home)
     fewer = write(tmp_path / "f.csv", [(f"five {i}", f"six {i}", "xz"[i % 2]) for i in range(20)], ("s1", "s2", "label"))
-    parts = open_parts(Recipe("b", str(a), test_data=str(fewer)), home)
+    parts = open_splits(Recipe("b", str(a), test_data=str(fewer)), home)
     assert sorted(set(parts.test["label"])) == [0, 2]  # type: ignore[index]
 
 
