@@ -6,7 +6,7 @@
     python -m benchmarks.build_mini baseline --teacher TEACHER --work WORK
     python -m benchmarks.build_mini score DATA/stsb/dev-no-msr-deft.csv --teacher TEACHER --work WORK --model workbench/models/mini
 
-`collect` writes the sentences of a folder of CSV and JSONL files, one a line; any folder of .txt files does as well. `teach` adds
+`collect` writes the sentences of a folder of CSV and JSONL files, one per line; any folder of .txt files does as well. `teach` adds
 variants of them and asks the teacher for the vector of each. `train` distils: the student learns the teacher's vectors, turned
 into their own principal components and cut off at the student's width, so that its cosines stand for the teacher's without a
 projection. `baseline` trains a mean of word vectors of the same size on the same rows, by the same objective. `score` measures
@@ -112,7 +112,7 @@ OPENERS = tuple(
     I think|I believe|I would say|I am not sure, but|As far as I know,|In my experience,|In my opinion,|To be honest,|From what I have read,
     The short answer is that|The simple answer:|Yes,|No,|Well,|Of course|Maybe|It depends, but|You should know that|Keep in mind that
     Please note that|It seems that|It looks like|It is true that|It is not true that|Some people say that|Most people agree that
-    Nobody knows whether|I do not believe that|I wonder if|Can you tell me whether|Is it true that|My question is:|For example,|However,
+    No one knows whether|I do not believe that|I wonder if|Can you tell me whether|Is it true that|My question is:|For example,|However,
     On the other hand,|In general,|As others have said,|Like I said above,|First of all,|In short,|Update:|Report:|Police:|UN:|Study:
     Official says|Officials say|Minister says|President says|Experts warn:|New study finds|Sources say|Breaking:|Live:|Video:|Opinion:
     According to a new report,|A court ruled that|He said that|She told me that|They announced that|We found that|Our results show that
@@ -187,7 +187,7 @@ def variants(
 
 
 def choose_pieces(tokenizer: Any, texts: Sequence[str], size: int) -> list[str]:
-    """Return the word pieces to keep of the teacher's, special tokens first, then in the teacher's order.
+    """Return the tokens to keep of the teacher's, special tokens first, then in the teacher's order.
 
     All single Latin letters, digits and signs stay, so that any word can still be spelt. The rest go by the mean of two
     frequencies: that in the texts, and Zipf's law over the teacher's order, which is by frequency in general English.
@@ -272,7 +272,7 @@ def build_student(
         attention_probs_dropout_prob=0.0,
     )
     torch.manual_seed(seed)
-    # With the pooler that nobody uses, since other readers expect its weights and warn of their absence.
+    # With the pooler that no one uses, since other readers expect its weights and warn of their absence.
     bert = BertModel(config)
     with torch.no_grad():
         # As large beside the position vectors as word vectors are in a trained BERT.
@@ -446,7 +446,7 @@ def run_train(args: argparse.Namespace) -> None:
 
 
 class WordVectors(nn.Module):
-    """The baseline: the mean of one vector for each word piece.
+    """The baseline: the mean of one vector for each token.
 
     Args:
         tokenizer: Splits into pieces.

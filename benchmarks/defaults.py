@@ -281,7 +281,7 @@ def train(case: Case, candidate: Candidate, seed: int, home: Path) -> SentenceTr
 
 
 def compare(cases: Sequence[Case], seeds: int, home: Path, keep: Callable[[list[dict[str, Any]]], None]) -> list[dict[str, Any]]:
-    """Measure every candidate of every set, and hand on what is there after each."""
+    """Measure every candidate of every set, and return what is there after each."""
     first, second, _ = load_unrelated()
     found: list[dict[str, Any]] = []
     for case in cases:

@@ -58,7 +58,7 @@ from workbench.runs import follow, get_run, submit
 
 SIDES = ("ours", "theirs")
 ENDLESS = 100_000
-"""Steps that nobody waits for: a measurement ends by the clock."""
+"""Steps that no one waits for: a measurement ends by the clock."""
 MOST_LINES = 60
 EXPECTED = {
     "minilm, 64 rows, short texts": "ours 7,000 to 9,000 rows/s, theirs 4,000 to 5,000: 1.5 to 1.8 times",
@@ -103,7 +103,7 @@ class Check:
         return self._bases[shape]
 
     def rows(self, texts: str) -> Dataset:
-        """Return scored pairs with `short` texts, of a dozen word pieces, or `long` ones, of sixty."""
+        """Return scored pairs with `short` texts, of a dozen tokens, or `long` ones, of sixty."""
         rows = read_rows(SAMPLE, 64 if self.tiny else None)
         if texts == "long":
             made = ragged_texts(distinct_texts(rows), 2 * len(rows), longest=10, seed=1)

@@ -37,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser, script: str) -> None:
     parser.add_argument("--data", type=Path, default=SAMPLE, help="file of scored pairs; the bundled sample if not given")
     parser.add_argument("--rows", type=int, help="take only so many of its rows")
     parser.add_argument("--base", default="mini", help="mini, minilm (the one of the tests' requirements), a folder, or a Hub name")
-    parser.add_argument("--shape", choices=SHAPES, help="random weights of this shape instead of a base; with mini's word pieces")
+    parser.add_argument("--shape", choices=SHAPES, help="random weights of this shape instead of a base; with mini's tokens")
     parser.add_argument("--threads", type=int, help="of the CPU; torch's own choice if not given")
     parser.add_argument("--output", type=Path, default=Path(script).with_suffix(".json"))
 
@@ -66,7 +66,7 @@ def describe(options: argparse.Namespace, rows: int) -> dict[str, Any]:
         "device": options.device,
         "data": {"file": options.data.name, "rows": rows},
         "base": f"random {options.shape}" if options.shape else Path(options.base).name,
-        "network": f"encoder and mean pooling, up to {MAX_SEQ_LENGTH} word pieces",
+        "network": f"encoder and mean pooling, up to {MAX_SEQ_LENGTH} tokens",
     }
 
 

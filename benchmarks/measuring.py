@@ -63,7 +63,7 @@ def _version(distribution: str) -> str | None:
 
 
 def write_json(result: dict[str, Any], path: Path) -> None:
-    """Write a result as it stands in the repository."""
+    """Write a result as it is in the repository."""
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

@@ -53,7 +53,7 @@ def read_sample() -> tuple[list[str], list[str], np.ndarray]:
 
 
 def write_tiny_encoder(folder: Path, texts: Iterable[str]) -> Path:
-    """Write a random two-layer BERT of width 32 with word pieces of its own, and return its folder."""
+    """Write a random two-layer BERT of width 32 with tokens of its own, and return its folder."""
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -139,7 +139,7 @@ def summary(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure both series, print the counts and write the file, anew after every run."""
+    """Measure both series, print the counts and write the file, again after every run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))

@@ -1,4 +1,4 @@
-"""Takes the pictures in this folder anew: every tab, light, dark and narrow, with a finished run on the sample data.
+"""Takes the pictures in this folder again: every tab, light, dark and narrow, with a finished run on the sample data.
 
     python docs/screenshots.py
 

@@ -1,4 +1,4 @@
-"""The home: closed to other users of the machine, and said in words where it cannot be used."""
+"""The home: closed to other users of the machine, and said as text where it cannot be used."""
 
 import json
 import os

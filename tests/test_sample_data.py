@@ -173,7 +173,7 @@ def test_heldout_groups_stay_small() -> None:
 
 @pytest.mark.parametrize("name", SCORED_FILES)
 def test_has_hard_near_misses(name: str) -> None:
-    """Enough rows look alike (overlap 0.3 or more) but score 0.5 to 2."""
+    """Enough rows look similar (overlap 0.3 or more) but score 0.5 to 2."""
     overlaps = scored_overlaps(name)
     hard = [1 for score, overlap in overlaps if 0.5 <= score <= 2 and overlap >= 0.3]
     assert len(hard) / len(overlaps) >= MIN_HARD_SHARE

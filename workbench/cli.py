@@ -168,12 +168,12 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--layers", metavar="STACK", help='after the encoder, e.g. "pooling:mean,dense:256:tanh,normalize"')
     train.add_argument("--loss", metavar="NAME[:key=value]", help="class name, or auto for the one that fits the data")
     train.add_argument("--name", help="what to call the run")
-    train.add_argument("--validation-data", metavar="FILE", help="rows to pick the best step on (else split off)")
+    train.add_argument("--validation-data", metavar="FILE", help="validation rows (else split off)")
     train.add_argument("--test-data", metavar="FILE", help="rows for the verdict (else split off)")
     train.add_argument(
-        "--watch", metavar="FILE", help="up to 12 sentences, one a line, whose similarities are recorded at every evaluation"
+        "--watch", metavar="FILE", help="up to 12 sentences, one per line, whose similarities are recorded at every evaluation"
     )
-    train.add_argument("--max-seq-length", metavar="N", help="cut texts after this many word pieces")
+    train.add_argument("--max-seq-length", metavar="N", help="cut texts after this many tokens")
     for parameter in TRAINING_PARAMETERS:
         unit = f" [{parameter.unit}]" if parameter.unit else ""
         text = f"{parameter.help}{unit} (default: {'none' if parameter.default is None else parameter.default})"
@@ -196,7 +196,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     encode = command("encode", _encode, "turn texts into vectors")
     encode.add_argument("model", metavar="MODEL")
-    encode.add_argument("texts", metavar="TEXTS", help="a file with one text a line, or a table with --column")
+    encode.add_argument("texts", metavar="TEXTS", help="a file with one text per line, or a table with --column")
     encode.add_argument("--output", metavar="FILE.npy", required=True)
     encode.add_argument("--column", help="the column of a CSV, TSV or JSONL file that holds the texts")
     encode.add_argument("--batch-size", type=int, default=32, metavar="N")
@@ -209,7 +209,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     search = command("search", _search, "find the texts most like a query")
     search.add_argument("model", metavar="MODEL")
-    search.add_argument("corpus", metavar="CORPUS", help="a file with one text a line, or a table with --column")
+    search.add_argument("corpus", metavar="CORPUS", help="a file with one text per line, or a table with --column")
     search.add_argument("query", metavar="QUERY")
     search.add_argument("--column", help="the column of a CSV, TSV or JSONL file that holds the texts")
     search.add_argument("--k", type=int, default=10, metavar="N", help="how many texts to show (10)")
@@ -233,7 +233,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--base", metavar="MODEL", required=True, help="Hub name, folder, run id, or a bundled name such as scratch"
     )
     dry_pass.add_argument("--layers", metavar="STACK", help="after the encoder, as in train (else the base's own, or mean pooling)")
-    dry_pass.add_argument("--max-seq-length", metavar="N", help="cut texts after this many word pieces")
+    dry_pass.add_argument("--max-seq-length", metavar="N", help="cut texts after this many tokens")
     dry_pass.add_argument("--seed", type=int, default=TrainingConfig().seed, metavar="N", help="for the weights of new layers")
     _add_data_options(dry_pass)
 
@@ -666,11 +666,11 @@ def _search(options: argparse.Namespace) -> Answer:
         raise InputError(f"`--k` must be a whole number from 1, got {options.k}.", field="k")
     if not options.query.strip():
         raise InputError("The query is empty; say what to look for.", field="query")
-    # A text that stands in several lines is one text, and a blank line is none.
+    # A text that is in several lines is one text, and a blank line is none.
     found = (text.strip() for text in _read_texts(Path(options.corpus), options.column))
     texts = list(dict.fromkeys(text for text in found if text))
     if not texts:
-        raise DataError(f"`{options.corpus}` holds no text; it should hold one a line.", field="corpus")
+        raise DataError(f"`{options.corpus}` holds no text; it should hold one per line.", field="corpus")
     model = _load(options.model, options.home_folder)
     corpus = model.encode(texts, show_progress_bar=sys.stderr.isatty())
     hits = best_hits(cosines(model.encode([options.query]), corpus)[0], texts, options.k)

@@ -36,7 +36,7 @@ def examine(home: Path) -> dict[str, Any]:
 
     Returns:
         versions, devices, home (path, writable, free space), tokenised data sets kept for the next run, bases that need no network,
-        and problems in words.
+        and problems as text.
     """
     problems: list[str] = []
     versions = {"workbench": _version("workbench") or _own_version(), "python": platform.python_version()}

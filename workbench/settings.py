@@ -121,7 +121,7 @@ class Settings:
             port: TCP port, 0 for a free one.
             auth: `USER:PASSWORD`; None reads `auth_file`, then WORKBENCH_AUTH.
             allowed_hosts: Further values accepted in the Host header.
-            auth_file: File that holds `USER:PASSWORD` and that nobody else can read.
+            auth_file: File that holds `USER:PASSWORD` and that no one else can read.
             needs_token: Whether the page asks for its access token where there is no password.
             frame_origins: Origins whose pages may show this one in a frame.
             trusted_proxies: Addresses or networks whose `X-Forwarded-*` headers are believed.
@@ -174,7 +174,7 @@ def home_folder(home: str | Path | None = None) -> Path:
 
 
 def keep_private() -> None:
-    """Let nobody else read what this process writes from now on."""
+    """Let no one else read what this process writes from now on."""
     os.umask(PRIVATE_UMASK)
 
 

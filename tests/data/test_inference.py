@@ -1,4 +1,4 @@
-"""Pairs of inference are offered as triplets, and taken as classes where somebody says so."""
+"""Pairs of inference are offered as triplets, and taken as classes where someone says so."""
 
 from pathlib import Path
 

@@ -136,7 +136,7 @@ def test_parts_share_no_sentence_and_hold_every_row(group: int, seed: int, tmp_p
 def test_the_note_says_what_a_random_split_would_have_leaked(tmp_path: Path, home: Path) -> None:
     path = write(tmp_path / "a.csv", grouped(400, 4))
     parts = open_splits(Recipe("b", str(path)), home)
-    assert "No sentence stands in two parts; an ordinary random split would have leaked" in parts.notes[-1]
+    assert "No sentence is in two parts; an ordinary random split would have leaked" in parts.notes[-1]
     stored = import_file(path, home)
     summary = preview_split(stored.ref, home, TrainingConfig())
     assert (summary.train, summary.validation, summary.test) == (

@@ -1,4 +1,4 @@
-"""Right and wrong partners, told apart by the kind of the data."""
+"""Similar and dissimilar pairs, told apart by the kind of the data."""
 
 import numpy as np
 import pytest

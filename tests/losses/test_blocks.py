@@ -32,8 +32,8 @@ CASES = [
     pytest.param(MultipleNegativesRankingLoss(scale=3.0), 4, None, id="ranking with negatives"),
     pytest.param(CoSENTLoss(), 2, torch.arange(ROWS).double() % 6, id="CoSENT"),
     # Most blocks of rows have nothing above them, so nothing to say.
-    pytest.param(CoSENTLoss(), 2, torch.tensor([1.0] * (ROWS - 1) + [0.0]).double(), id="CoSENT, nearly all alike"),
-    pytest.param(CoSENTLoss(), 2, torch.zeros(ROWS).double(), id="CoSENT, all alike"),
+    pytest.param(CoSENTLoss(), 2, torch.tensor([1.0] * (ROWS - 1) + [0.0]).double(), id="CoSENT, nearly all equal"),
+    pytest.param(CoSENTLoss(), 2, torch.zeros(ROWS).double(), id="CoSENT, all equal"),
 ]
 
 

@@ -96,7 +96,7 @@ def test_modules_that_cannot_follow_one_another_are_refused(good: Path, tmp_path
     folder = shutil.copytree(good, tmp_path / "model")
     entries = json.loads((folder / "modules.json").read_text())
     (folder / "modules.json").write_text(json.dumps([entries[0], *entries[2:]]))
-    with pytest.raises(ModelError, match="Dense takes a sentence vector, but Transformer before it hands on token vectors"):
+    with pytest.raises(ModelError, match="Dense takes a sentence vector, but Transformer before it returns token vectors"):
         read_folder(folder)
 
 

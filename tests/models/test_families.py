@@ -71,7 +71,7 @@ def test_each_family_gives_the_vectors_of_sentence_transformers(family: tuple[st
     assert ours.encoder.packs == (name in PACKED_FAMILIES)
     mine, wanted = ours.encode(texts), Oracle(str(folder), device="cpu").encode(texts)
     assert np.abs(mine - wanted).max() < 2e-5
-    assert np.abs(mine[0] - mine[1]).max() > 1e-4, "a family whose vectors are all alike would prove nothing"
+    assert np.abs(mine[0] - mine[1]).max() > 1e-4, "a family whose vectors are all equal would prove nothing"
 
 
 @pytest.mark.parametrize("family", sorted(PACKED_FAMILIES), indirect=True)

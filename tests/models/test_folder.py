@@ -1,4 +1,4 @@
-"""Model folders are read by allow-list: nothing a file names is imported, damage is told in words."""
+"""Model folders are read by allow-list: nothing a file names is imported, damage is told as text."""
 
 import json
 import shutil

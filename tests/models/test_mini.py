@@ -110,7 +110,7 @@ def test_its_readme_tells_the_size(mini: SentenceTransformer) -> None:
     shape = json.loads((FOLDER / "config.json").read_text())
     count = sum(weight.numel() for weight in mini.parameters())
     assert f"{count:,} parameters" in README
-    assert f"{shape['vocab_size']:,} word pieces" in README
+    assert f"{shape['vocab_size']:,} tokens" in README
     assert f"{shape['num_hidden_layers']} layers of width {shape['hidden_size']}" in README
 
 

@@ -11,7 +11,7 @@ from workbench.models.token_counts import count_tokens
 
 ENGLISH = [
     "How do I change the password of my wireless network?",
-    "The engineer did not come, and nobody told me why.",
+    "The engineer did not come, and no one told me why.",
     "Is there a fee if I leave before the contract is over?",
 ]
 FOREIGN = {

@@ -1,4 +1,4 @@
-"""Word pieces as one array read like the lists they come from."""
+"""Tokens as one array read like the lists they come from."""
 
 import numpy as np
 import pytest

@@ -70,7 +70,7 @@ def test_a_weight_that_is_no_number_is_found_at_its_layer(ask, tiny_bert, tmp_pa
     result = run_dry_pass(ask("pooling:mean,dense:8", base=tmp_path / "damaged"))
     assert result.layers[2].non_finite == 6
     assert severities(result) == [("error", 2)]
-    assert "Dense hands on 6 numbers that are NaN or infinite" in result.findings[0].message
+    assert "Dense returns 6 numbers that are NaN or infinite" in result.findings[0].message
     assert [pair.cosine for pair in result.pairs] == [None] * 3
     json.dumps(result.to_dict(), allow_nan=False)
 

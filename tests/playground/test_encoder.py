@@ -90,7 +90,7 @@ def test_an_idle_process_leaves_the_gpu_as_soon_as_a_run_wants_it(monkeypatch):
             return len(looked) == 3
 
         serve(questions, io.BytesIO(), shelf.models, idle_seconds=60, wanted=wanted)
-    assert looked == [True, True, True], "nobody looks where there is nothing to leave"
+    assert looked == [True, True, True], "no one looks where there is nothing to leave"
     assert shelf.models.names == []
 
 

@@ -35,7 +35,7 @@ def sweep(home):
 
 @pytest.fixture
 def add_run(home):
-    """Queue a run that waits for somebody to start the supervisor."""
+    """Queue a run that waits for someone to start the supervisor."""
 
     def add(name="run", base="scratch", **training):
         run_id = create_run_id()

@@ -84,7 +84,7 @@ def test_a_history_of_a_newer_workbench_is_refused_in_words(home):
 
 
 def without_memory(run):
-    """What is known of a run but when somebody last looked."""
+    """What is known of a run but when someone last looked."""
     return {name: value for name, value in run.to_dict().items() if name != "heartbeat"}
 
 

@@ -125,7 +125,10 @@ def test_a_run_whose_process_is_gone_is_interrupted(home, add_run, connection):
     run_id, waiting = add_run(), add_run()
     store.claim_oldest(connection, home, ProcessId(2**22 - 3, "long ago"))
     run = get_run(run_id, home)
-    assert (run.status, run.message) == ("interrupted", "The training process ended without a word (killed or power cut).")
+    assert (run.status, run.message) == (
+        "interrupted",
+        "The training process exited without reporting a status (killed or power cut).",
+    )
     assert get_run(waiting, home).status == "queued"
 
 

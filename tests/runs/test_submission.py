@@ -170,7 +170,7 @@ def test_every_name_of_the_room_is_what_it_says():
     for module in pkgutil.iter_modules(runs.__path__):
         importlib.import_module(f"workbench.runs.{module.name}")
     for name in runs.__all__:
-        assert not isinstance(getattr(runs, name), types.ModuleType), f"a sub-module stands in front of {name}"
+        assert not isinstance(getattr(runs, name), types.ModuleType), f"a sub-module is in front of {name}"
 
 
 def test_a_run_is_refused_where_its_model_has_no_room(home, tmp_path, monkeypatch):

@@ -60,7 +60,7 @@ class Outsider(Recorder):
     """A listener of a process that has nothing to say."""
 
     def stop_requested(self) -> str | None:
-        return "none"  # nobody asks it
+        return "none"  # no one asks it
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Steps replayed from what was recorded train the same network, and whatever is in the way is said in words."""
+"""Steps replayed from what was recorded train the same network, and whatever is in the way is said as text."""
 
 import inspect
 from collections.abc import Callable, Iterator

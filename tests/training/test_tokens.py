@@ -1,4 +1,4 @@
-"""Texts are tokenised a chunk at a time, once, and the next run finds the word pieces where the first one left them."""
+"""Texts are tokenised a chunk at a time, once, and the next run finds the tokens where the first one left them."""
 
 import os
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def model(tiny_bert: Path) -> SentenceTransformer:
 
 @pytest.fixture
 def columns(sentences: list[str], monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Two columns of several chunks, with texts that come often, and some in capitals: the same word pieces."""
+    """Two columns of several chunks, with texts that come often, and some in capitals: the same tokens."""
     monkeypatch.setattr(texts_module, "CHUNK", CHUNK)
     generator = np.random.default_rng(0)
     return [
@@ -51,7 +51,7 @@ def columns(sentences: list[str], monkeypatch: pytest.MonkeyPatch) -> list[list[
 
 
 def pieces(tokens: Tokens) -> list[list[list[int]]]:
-    """Return the word pieces of every text."""
+    """Return the tokens of every text."""
     return [[tokens.ids(int(sequence)) for sequence in column] for column in tokens.columns]
 
 
@@ -64,7 +64,7 @@ def test_every_text_has_the_word_pieces_of_the_tokenizer(model: SentenceTransfor
     tokens = Tokens(model, [OnDisk(column) for column in columns])
     assert pieces(tokens) == [model.tokenize(column) for column in columns]
     assert tokens.lengths[tokens.columns].tolist() == [[len(ids) for ids in column] for column in pieces(tokens)]
-    # Numbered as they come, one number for texts that give the same word pieces.
+    # Numbered as they come, one number for texts that give the same tokens.
     distinct = list(dict.fromkeys(tuple(ids) for column in pieces(tokens) for ids in column))
     assert [tuple(tokens.ids(sequence)) for sequence in range(len(tokens.lengths))] == distinct
     assert len(distinct) < len({text for column in columns for text in column})

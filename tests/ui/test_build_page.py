@@ -261,7 +261,7 @@ def test_an_illegal_stack_says_why_on_the_block(build, home):
     add(build, "Dense")
     add(build, "Pooling")
     problem = layer(build, 4).locator(".wb-card-problem")
-    expect(problem).to_contain_text("Pooling takes token vectors, but Dense before it hands on a sentence vector")
+    expect(problem).to_contain_text("Pooling takes token vectors, but Dense before it returns a sentence vector")
     expect(layer(build, 4)).to_have_attribute("aria-describedby", problem.get_attribute("id"))
     chips(build, "tokens × 128", "128", "256", "?")
     expect(build.locator('[data-total="width"]')).to_have_text("–")

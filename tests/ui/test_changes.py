@@ -26,7 +26,7 @@ def stack(**params):
     [
         ({"base": "scratch"}, "base bert → scratch"),
         ({"base": "/models/two/bert"}, "base /models/one/bert → /models/two/bert"),
-        ({"architecture": stack(max_seq_length=64)}, "layers pooling:mean → pooling:mean with texts up to 64 word pieces"),
+        ({"architecture": stack(max_seq_length=64)}, "layers pooling:mean → pooling:mean with texts up to 64 tokens"),
         ({"data": "gone/v1"}, "data none → gone/v1"),
         ({"test_data": "gone/v1"}, "test file none → gone/v1"),
         ({"loss": LossSpec("CoSENTLoss", {"scale": 20.0})}, "objective CoSENTLoss (scale 5) → CoSENTLoss (scale 20)"),

@@ -59,7 +59,7 @@ def test_the_whole_address_may_be_pasted(page):
 
 def test_scripts_say_it_in_a_header_or_in_the_address(page):
     assert page.get("/api/runs", headers={"Authorization": f"Bearer {TOKEN}"}).text == "in"
-    assert page.get(f"/echo?a=1&token={TOKEN}").text == "a=1", "nobody behind the gate sees the token"
+    assert page.get(f"/echo?a=1&token={TOKEN}").text == "a=1", "no one behind the gate sees the token"
 
 
 @pytest.mark.parametrize("token", ["", "t" * 42, "t" * 44, "ä" * 43, "t" * 20_000, "\x00", "%ff%fe"])

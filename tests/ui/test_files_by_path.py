@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from workbench.ui import create_app
 
-SECRET = "nobody else's business"
+SECRET = "no one else's business"
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,7 @@ def found(outcome, drift="none", threshold=0.625):
     [
         (found("kept"), "general ability kept, threshold 0.62", "ready"),
         (found("lost"), "general ability lost, threshold 0.62", "problem"),
-        (found("kept", "strong", None), "general ability kept, unrelated texts look alike", "problem"),
+        (found("kept", "strong", None), "general ability kept, unrelated texts look similar", "problem"),
         (
             found("cannot_tell", "noticeable", None),
             "general ability cannot be told, unrelated texts closer to one another",

@@ -326,7 +326,7 @@ def test_a_run_and_its_base_are_judged_by_their_own_thresholds(play, home, finis
 def test_too_few_texts_are_said_in_words(play):
     play.locator("#playground-texts textarea").fill("only one")
     play.locator("#playground-compare").click()
-    expect(note(play)).to_contain_text("at least two different texts, one a line; there is 1")
+    expect(note(play)).to_contain_text("at least two different texts, one per line; there is 1")
     go_to(play, "Map")
     expect(note(play)).to_be_hidden()
 
@@ -408,7 +408,7 @@ def test_a_reload_comes_back_with_models_texts_view_and_answers(page_of_two):
     page.locator("#playground-texts textarea").fill("another text\nand one more")
     go_to(page, "Size")
     page.wait_for_timeout(300)
-    expect(page.locator("#playground-sizes .wb-look")).to_have_attribute("data-state", "empty")  # nobody asked about these texts
+    expect(page.locator("#playground-sizes .wb-look")).to_have_attribute("data-state", "empty")  # no one asked about these texts
 
 
 @pytest.mark.usefixtures("navigates")

@@ -77,7 +77,7 @@ def test_what_is_typed_stays_and_what_is_gone_goes(context, models):
 
 def test_kept_models_come_back_where_they_mean_something(context, models):
     both = {"first": "mini", "second": "mini", "k": 10, "asked": []}
-    assert pick(context, None, None, wanted=json.dumps(both))[:2] == ("run", "base:run"), "nobody had chosen them"
+    assert pick(context, None, None, wanted=json.dumps(both))[:2] == ("run", "base:run"), "no one had chosen them"
     assert pick(context, None, None, wanted=json.dumps({**both, "chosen": "yes"})) == ("mini", "mini", "yes")
     offered = json.dumps({"first": "mini", "second": "other", "asked": ["matrix"]})
     assert pick(context, None, None, wanted=offered) == ("mini", "other", ""), "an answer is of these models"

@@ -119,7 +119,7 @@ def test_maps_lie_alike_and_leave_out_what_is_too_much(monkeypatch):
     first, second = view["panels"]
     assert "80%" in first["caption"] and "Turned to lie like the first" in second["caption"]
     assert len(first["x"]) == len(first["y"]) == 3
-    with pytest.raises(InputError, match="at least three different texts, one a line; there are 2"):
+    with pytest.raises(InputError, match="at least three different texts, one per line; there are 2"):
         views.map_view(FakeContext(), MODELS, Collection(("a", "b")), "pca", NAMES, say)
 
 
@@ -154,7 +154,7 @@ def test_all_pairs_of_two_models_and_what_is_left_out(monkeypatch):
     heatmaps, rows, note = views.matrix_view(FakeContext(), MODELS, Collection(("a", "bb", "c")), NAMES, say)
     assert [panel["title"] for panel in heatmaps["panels"]] == ["Length", "Vowels"] and len(rows) == 1
     assert note == "The first 2 of 3 texts are compared."
-    with pytest.raises(InputError, match="at least two different texts, one a line; there is 1"):
+    with pytest.raises(InputError, match="at least two different texts, one per line; there is 1"):
         views.matrix_view(FakeContext(), MODELS, Collection(("a",)), NAMES, say)
 
 

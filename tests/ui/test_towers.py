@@ -1,4 +1,4 @@
-"""The drawing of the objective as data: one tower a text, the widths of the stack, the loss on top, and all of it in words."""
+"""The drawing of the objective as data: one tower a text, the widths of the stack, the loss on top, and all of it as text."""
 
 import pytest
 

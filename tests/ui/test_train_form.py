@@ -25,7 +25,7 @@ def planned(home, pairs_csv):
 
 
 def filled(draft, context, **typed):
-    """What stands in a form that was filled from a draft, and then typed in."""
+    """What is in a form that was filled from a draft, and then typed in."""
     shown = as_shown(draft, context)
     values = {name: fields.to_widget(parameter, getattr(shown.training, name)) for name, parameter in fields.SHOWN.items()}
     loss = {f"loss_{name}": shown.loss.params.get(name, parameter.default) for name, parameter in fields.LOSS_PARAMETERS.items()}

@@ -78,10 +78,10 @@ class SplitSummary:
         validation: Number of validation rows.
         test: Number of test rows.
         method: How.
-        leaking: Whether sentences stand in two parts.
+        leaking: Whether sentences are in two parts.
         dropped: Rows in no part.
         random_leak_share: Share of test rows that an ordinary random split would have leaked.
-        sentence: All of it in words.
+        sentence: All of it as text.
         rows: Rows in all parts.
         groups: How many of these share no sentence with one another.
         test_groups: As many of the test part.

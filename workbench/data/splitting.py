@@ -31,7 +31,7 @@ class Split:
         method: `components`: rows joined by shared sentences stay together. `anchors`: held out by first text, straddling rows
             dropped. `random`: neither was possible.
         dropped: Rows in no part.
-        leaking: Whether a sentence stands in two parts.
+        leaking: Whether a sentence is in two parts.
     """
 
     train: Rows
@@ -79,7 +79,7 @@ def components_of(ids: Rows) -> Rows:
 
 
 def split_rows(ids: Rows, validation_fraction: float, test_fraction: float, seed: int, allow_leaking: bool = False) -> Split:
-    """Split rows so that no text stands in two parts.
+    """Split rows so that no text is in two parts.
 
     Args:
         ids: From `text_ids`.
@@ -160,12 +160,12 @@ def _by_anchors(ids: Rows, wanted: tuple[int, int], seed: int) -> Split | None:
 
 
 def _shares(ids: Rows, rows: Rows, others: Rows) -> NDArray[np.bool_]:
-    """Return for each of `rows` whether one of its texts stands in `others`."""
+    """Return for each of `rows` whether one of its texts is in `others`."""
     return np.asarray(np.isin(ids[:, rows], ids[:, others]).any(axis=0))
 
 
 def rows_that_share(texts: Sequence[TextColumn], others: Sequence[TextColumn]) -> NDArray[np.bool_]:
-    """Return for each row whether one of its texts stands in another table.
+    """Return for each row whether one of its texts is in another table.
 
     Args:
         texts: Text columns of the rows.
@@ -191,7 +191,7 @@ def describe_split(split: Split, leak_share: float) -> str:
     counts = f"{rows_word(len(split.train))} to train, {len(split.validation):,} to pick the best step, {len(split.test):,} for the verdict"
     match split.method:
         case "components":
-            text = f"{counts}. No sentence stands in two parts"
+            text = f"{counts}. No sentence is in two parts"
             return text + (
                 f"; an ordinary random split would have leaked {leak_share:.0%} of the test rows." if leak_share > 0.005 else "."
             )

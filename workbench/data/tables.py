@@ -119,7 +119,7 @@ def read_lines(path: str | Path) -> list[str]:
     except OSError as error:
         raise DataError(f"`{file}` cannot be read: {error.strerror or error}.", field="texts") from None
     if not lines:
-        raise DataError(f"`{file.name}` is empty; it should hold one text a line.", field="texts")
+        raise DataError(f"`{file.name}` is empty; it should hold one text per line.", field="texts")
     return lines
 
 
@@ -212,7 +212,7 @@ def _find_delimiter(sample: str) -> str:
         usual = max(set(widths), key=widths.count, default=1)
         if usual < 2:
             continue
-        # A comma also stands in sentences, so evenness counts before the number of cells; the header row counts most.
+        # Commas are in sentences, too, so evenness counts before the number of cells; the header row counts most.
         score = widths.count(usual) / len(widths) + (0.5 if widths[0] == usual else 0.0) + 0.001 * min(usual, 20)
         if score > best_score:
             best, best_score = delimiter, score

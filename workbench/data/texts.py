@@ -48,7 +48,7 @@ def spread_texts(columns: Sequence[TextColumn], most: int = SAMPLED_TEXTS) -> li
 
 @dataclass(frozen=True)
 class TextsOf:
-    """The texts of some columns, one column after the other; whoever goes through them reads them anew.
+    """The texts of some columns, one column after the other; whoever goes through them reads them again.
 
     Attributes:
         columns: The columns.

@@ -52,7 +52,7 @@ def find_scale(lowest: float, highest: float) -> tuple[Scale | None, str]:
         highest: Largest score seen.
 
     Returns:
-        The scale and "", or None and the scales it could be, in words (empty where no usual scale fits).
+        The scale and "", or None and the scales it could be, as text (empty where no usual scale fits).
     """
     if lowest < -1:
         return None, ""

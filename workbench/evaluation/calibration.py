@@ -80,7 +80,7 @@ class Calibration:
     Attributes:
         tuned: Of the tuned model.
         base: Of the base, chosen and counted in the same way.
-        match: What counts as a match, in words.
+        match: What counts as a match, as text.
         no_match: What does not.
         validation_rows: Rows the thresholds were chosen on.
         test_rows: Rows they were counted on.
@@ -220,7 +220,7 @@ def _bin(cosines: NDArray[np.float64], targets: NDArray[np.float64]) -> dict[str
 
 
 def read_reason(run_folder: Path) -> str:
-    """Return why a run's model was given no threshold, as the end of a sentence; empty where nobody wrote it down.
+    """Return why a run's model was given no threshold, as the end of a sentence; empty where no one wrote it down.
 
     Args:
         run_folder: The folder of the run.

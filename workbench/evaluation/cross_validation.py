@@ -56,7 +56,7 @@ def is_small(rows: int, groups: int, test_groups: int, largest: int) -> bool:
 
 
 def assign_folds(groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return the fold of each row, (rows,); a group never stands in two folds.
+    """Return the fold of each row, (rows,); a group never is in two folds.
 
     The largest groups are placed first, each into the fold with the fewest rows; equal ones in a random order.
 
@@ -81,7 +81,7 @@ def judge_folds(folds: Sequence[Fold], groups: NDArray[np.int64], seed: int = 0)
     The estimate is the mean difference over the folds. The interval is the wider one, on each side, of two:
 
     * A bootstrap that draws groups of rows. A group counts as often as it was drawn in every repetition alike, since the repetitions
-      look at the same rows; drawn for each repetition anew, doubling the repetitions would make the interval narrower for nothing
+      look at the same rows; drawn for each repetition again, doubling the repetitions would make the interval narrower for nothing
       (cluster bootstrap; Davison and Hinkley 1997, section 3.8). It knows of luck with rows, not of luck in training.
     * The corrected resampled t interval of Nadeau and Bengio (2003, "Inference for the Generalization Error"): with J differences of
       variance s2, the variance of their mean is (1/J + n_test/n_train) s2, not s2/J, because the training rows of any two folds
@@ -98,7 +98,7 @@ def judge_folds(folds: Sequence[Fold], groups: NDArray[np.int64], seed: int = 0)
         count = int((~np.isfinite(differences)).sum())
         words = METRIC_WORDS.get(metric, metric)
         return not_judged(
-            metric, f"the {words} is not measurable in {count} of {len(folds)} parts, whose cosines or values are all alike"
+            metric, f"the {words} is not measurable in {count} of {len(folds)} parts, whose cosines or values are all equal"
         )
     difference = float(differences.mean())
     low, high = _bootstrap(folds, groups, seed)

@@ -19,7 +19,7 @@ from workbench.number_text import decimal, signed
 GENERAL_PAIRS = Path(__file__).parent / "general_pairs.csv"
 HIGHEST_SCORE = 5.0
 BLOCK = 3
-"""Pairs whose texts are crossed with one another; a block is what the bootstrap draws, so no sentence stands in two of its units."""
+"""Pairs whose texts are crossed with one another; a block is what the bootstrap draws, so no sentence is in two of its units."""
 TOLERANCE = 0.01
 """A loss of rank correlation that may be overlooked. Tuning that costs 0.04 of the rank correlation on the rows of another data set
 costs 0.015 and more here, where half of the pairs are unrelated."""
@@ -28,7 +28,7 @@ LEAST_ABILITY = 0.3
 NOTICEABLE_DRIFT = 0.1
 STRONG_DRIFT = 0.25
 """Rises of the mean cosine of unrelated texts. A threshold of the base is useless from about the first one on; after the second,
-texts that have nothing in common look alike."""
+texts that have nothing in common look similar."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class GeneralCheck:
         unrelated_before: The base's mean cosine of unrelated texts.
         unrelated_after: The tuned model's.
         drift: How much unrelated texts have come closer to one another: `none`, `noticeable` or `strong`; None where not measured.
-        sentence: All of it in plain words.
+        sentence: All of it as plain text.
     """
 
     outcome: str
@@ -97,7 +97,7 @@ def crossed_places(pairs: int) -> NDArray[np.int64]:
 def general_evaluator() -> EmbeddingSimilarityEvaluator:
     """Return the evaluator of the general set: the scored pairs, then as many of unrelated texts, scored 0.
 
-    Without the unrelated ones a model could lift the cosines of all that it does not know, above pairs that are related, and nobody
+    Without the unrelated ones a model could lift the cosines of all that it does not know, above pairs that are related, and no one
     would see it.
     """
     first, second, scores = load_general_pairs()
@@ -161,6 +161,6 @@ def _drift_words(drift: str, before: float, after: float) -> str:
         return f"{moved[0].upper()}{moved[1:]}."
     warning = {
         "noticeable": "Unrelated texts have come closer to one another",
-        "strong": "Unrelated texts now look alike",
+        "strong": "Unrelated texts now look similar",
     }[drift]
     return f"{warning}: {moved}; a high cosine alone no longer means that two texts are related."

@@ -36,7 +36,7 @@ class Verdict:
         difference: after - before.
         interval: 95% interval of the difference, None where not judged.
         rows: Held-out rows.
-        sentence: The verdict in plain words.
+        sentence: The verdict as plain text.
         method: `held_out` (one test part) or `cross_validation` (every row held out in turn).
     """
 
@@ -110,7 +110,7 @@ def compute_verdict(before: Evaluation, after: Evaluation, groups: NDArray[np.in
             else ("the tuned model" if np.isfinite(before.value) else "the base")
         )
         words = METRIC_WORDS.get(metric, metric)
-        reason = f"the {words} of {whose} is not measurable, because all cosines or all values of the held-out rows are alike"
+        reason = f"the {words} of {whose} is not measurable, because all cosines or all values of the held-out rows are equal"
         return not_judged(metric, reason, before, after)
     low, high = bootstrap_interval(before, after, groups, seed)
     difference = after.value - before.value

@@ -105,7 +105,7 @@ def _padded(
     q, k, v = (layout.to_padded(x).transpose(1, 2) for x in (query, key, value))
     mask = layout.padded_mask()[:, None, None, :]
     if window is not None and window < layout.longest:
-        # What stands in the padding looks at everything: a row of the softmax over nothing would be no number.
+        # What is in the padding looks at everything: a row of the softmax over nothing would be no number.
         near = band(layout.longest, window, query.device) | ~layout.padded_mask()[:, None, :, None]
         mask = mask & near
     attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, scale=scale)

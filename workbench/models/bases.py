@@ -68,7 +68,7 @@ def list_bases(home: Path) -> list[BaseEntry]:
         BaseEntry(
             SCRATCH,
             "scratch (untrained)",
-            "A small encoder with random weights whose word pieces are learned from your data.",
+            "A small encoder with random weights whose tokens are learned from your data.",
             SCRATCH,
             True,
         )

@@ -29,7 +29,7 @@ class Dense(SentenceLayer):
 
     Args:
         in_features: Width it takes.
-        out_features: Width it hands on.
+        out_features: Width it returns.
         bias: Whether a learned constant is added.
         activation_function: A module from the table of activations or its name; None for Tanh, as the field has it.
 

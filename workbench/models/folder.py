@@ -92,8 +92,8 @@ class ModelFolder:
         path: The folder.
         encoder: Where config.json, weights and tokenizer are.
         config: The encoder's config.json.
-        max_seq_length: Where it cuts texts, in word pieces.
-        max_positions: The most word pieces it can be set to.
+        max_seq_length: Where it cuts texts, in tokens.
+        max_positions: The most tokens it can be set to.
         do_lower_case: Whether texts are lower-cased before the tokenizer sees them.
         modules: All modules, the encoder first; only the encoder for a plain transformers folder.
         settings: config_sentence_transformers.json, {} where there is none.

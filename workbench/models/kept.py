@@ -85,7 +85,7 @@ def drop_model(run: Path) -> None:
     """Remove the model of a run, and whatever is left of earlier ones."""
     place = run / MODEL_FOLDER
     if place.is_symlink() or place.is_file():
-        place.unlink()  # first, so that nobody finds half of what it points to
+        place.unlink()  # first, so that no one finds half of what it points to
     else:
         shutil.rmtree(place, ignore_errors=True)
     sync_folder(run)

@@ -195,7 +195,7 @@ class PackedLayout(Layout):
 class StaticLayout(PackedLayout):
     """A packed layout of which the host knows the sizes only: its numbers lie where the next batch's will lie after them.
 
-    It is made anew for every pass, for what a layout has derived from its numbers it keeps. What needs each row's length on the host
+    It is made again for every pass, for what a layout has derived from its numbers it keeps. What needs each row's length on the host
     cannot take it, since there are no `lengths`.
 
     Args:
@@ -230,7 +230,7 @@ def band(length: int, window: int, device: torch.device) -> Tensor:
 
 
 def put_on(device: torch.device, tensor: Tensor) -> Tensor:
-    """Return a tensor of the host's memory on a device. A copy to a CUDA GPU joins its queue, and nobody waits for it."""
+    """Return a tensor of the host's memory on a device. A copy to a CUDA GPU joins its queue, and no one waits for it."""
     return pin_for(device, tensor).to(device, non_blocking=device.type == "cuda")
 
 

@@ -27,7 +27,7 @@ def build_network(
         base: Base encoder; a run's id must have been resolved to its folder.
         architecture: The layers, encoder first.
         home: The workbench's home, where base encoders are looked up.
-        texts: What the word pieces of `scratch` are learned from, gone through twice; not looked at for any other base.
+        texts: What the tokens of `scratch` are learned from, gone through twice; not looked at for any other base.
         seed: For the weights of `scratch`.
         device: Where the network is put.
 

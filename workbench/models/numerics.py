@@ -39,7 +39,7 @@ def fast_float32(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def small_products() -> Iterator[None]:
-    """Let MKL multiply for a while, also within `fast_float32`: oneDNN takes longer to begin, and for each new shape anew."""
+    """Let MKL multiply for a while, also within `fast_float32`: oneDNN takes longer to begin, and for each new shape again."""
     with _matmul_precision("ieee"):
         yield
 

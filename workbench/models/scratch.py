@@ -1,4 +1,4 @@
-"""`scratch`: a small BERT with random weights whose word pieces are learned from the user's own texts."""
+"""`scratch`: a small BERT with random weights whose tokens are learned from the user's own texts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build_scratch(texts: Iterable[str], seed: int) -> Transformer:
     config.update(dict(SCRATCH_SHAPE))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        # With the pooler that nobody uses, since other readers expect its weights and warn of their absence.
+        # With the pooler that no one uses, since other readers expect its weights and warn of their absence.
         model = BertModel(config)
     return Transformer.from_parts(model, wrapped, SCRATCH_INFO.max_seq_length, SCRATCH_INFO.max_positions)
 

@@ -83,7 +83,7 @@ class SentenceTransformer(nn.Sequential):
 
     @property
     def max_seq_length(self) -> int:
-        """Longer texts are cut off after this many word pieces."""
+        """Longer texts are cut off after this many tokens."""
         return self.encoder.max_seq_length
 
     @max_seq_length.setter
@@ -133,7 +133,7 @@ class SentenceTransformer(nn.Sequential):
                 features["layout"] = PaddedLayout(layout.padded_mask())
             features = module(features)
         if "sentence_embedding" not in features:
-            raise ModelError("The network hands on no sentence vector; add a Pooling layer.", field="layers")
+            raise ModelError("The network returns no sentence vector; add a Pooling layer.", field="layers")
         return features
 
     def encode(
@@ -197,14 +197,14 @@ class SentenceTransformer(nn.Sequential):
         prompt_length: int = 0,
         show_progress_bar: bool = False,
     ) -> Tensor:
-        """Return the sentence vectors of texts that are word pieces already, in the order given.
+        """Return the sentence vectors of texts that are tokens already, in the order given.
 
         Args:
             token_ids: As `tokenize` returns them.
             batch_size: As for `encode`.
             normalize_embeddings: As for `encode`.
             truncate_dim: As for `encode`.
-            prompt_length: How many word pieces of each text belong to a prompt.
+            prompt_length: How many tokens of each text belong to a prompt.
             show_progress_bar: As for `encode`.
 
         Returns:
@@ -236,7 +236,7 @@ class SentenceTransformer(nn.Sequential):
         return _pick(together, [place[index] for index in range(len(order))])
 
     def prompt_of(self, prompt: str | None = None, prompt_name: str | None = None) -> tuple[str, int]:
-        """Return the text put before each text, and how many word pieces of each text belong to it.
+        """Return the text put before each text, and how many tokens of each text belong to it.
 
         Args:
             prompt: As for `encode`.

@@ -1,4 +1,4 @@
-"""Word pieces of several texts as one array, as batches are made of them."""
+"""Tokens of several texts as one array, as batches are made of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 
 class TokenIds(Sequence[list[int]]):
-    """Reads like a list with one list of word pieces a text; what runs at every step takes the arrays.
+    """Reads like a list with one list of tokens a text; what runs at every step takes the arrays.
 
     Args:
-        flat: Word pieces of all texts, one after the other, int64 (tokens,).
+        flat: Tokens of all texts, one after the other, int64 (tokens,).
         lengths: How many of them each text has, int64 (texts,).
     """
 
@@ -24,7 +24,7 @@ class TokenIds(Sequence[list[int]]):
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]]) -> TokenIds:
-        """Return the word pieces of some texts; those that are arrays already as they are."""
+        """Return the tokens of some texts; those that are arrays already as they are."""
         if isinstance(rows, TokenIds):
             return rows
         lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))

@@ -73,7 +73,7 @@ class Transformer(Layer):
 
     Args:
         model_name_or_path: A folder or a Hub name.
-        max_seq_length: Longer texts are cut off after this many word pieces; None keeps the folder's own limit.
+        max_seq_length: Longer texts are cut off after this many tokens; None keeps the folder's own limit.
 
     Raises:
         ModelError: If there is no such model, it cannot be read, or it has no position vectors for that length.
@@ -110,7 +110,7 @@ class Transformer(Layer):
     ) -> None:
         if max_seq_length > max_positions:
             raise ModelError(
-                f"`max_seq_length` {max_seq_length} is more than the {max_positions} word pieces this encoder takes.",
+                f"`max_seq_length` {max_seq_length} is more than the {max_positions} tokens this encoder takes.",
                 field="max_seq_length",
             )
         replace_dropout(auto_model)
@@ -127,7 +127,7 @@ class Transformer(Layer):
         return str(self.auto_model.config.model_type)
 
     def freeze_pooler(self) -> None:
-        """Take a BERT's own pooler out of the training: nobody looks at what it makes, so it has no gradient."""
+        """Take a BERT's own pooler out of the training: no one looks at what it makes, so it has no gradient."""
         pooler = getattr(self.auto_model, "pooler", None)
         if isinstance(pooler, nn.Module):
             pooler.requires_grad_(False)
@@ -161,7 +161,7 @@ class Transformer(Layer):
         """Return features for one forward pass, packed where this encoder can, padded elsewhere.
 
         Args:
-            token_ids: One list of word pieces a row. Packed batches want them sorted by length.
+            token_ids: One list of tokens a row. Packed batches want them sorted by length.
             device: Where the encoder is.
         """
         ids = TokenIds.of(token_ids)
@@ -306,7 +306,7 @@ def _load_model(folder: ModelFolder) -> PreTrainedModel:
 
 def _from_pretrained(folder: ModelFolder, key_mapping: dict[str, str]) -> tuple[PreTrainedModel, dict[str, Any]]:
     """Return the encoder, and what transformers says of the names it looked for."""
-    # AutoModel would add a decoder that nobody uses.
+    # AutoModel would add a decoder that no one uses.
     family = AutoModelForTextEncoding if folder.config.get("model_type") in _WITH_DECODER else AutoModel
     arguments = {
         "trust_remote_code": False,

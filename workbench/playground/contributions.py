@@ -26,7 +26,7 @@ class _Side:
     """One text as the model sees it.
 
     Attributes:
-        ids: All word pieces, special tokens and prompt included.
+        ids: All tokens, special tokens and prompt included.
         words: For each word, the indices of its pieces.
         labels: What each word looks like.
         special: Whether it is a token of the model's own, such as [CLS].
@@ -168,7 +168,7 @@ def _occlude(model: SentenceTransformer, sides: Sequence[_Side], prompt_length: 
 
 
 def _embed(model: SentenceTransformer, rows: list[list[int]], prompt_length: int, batch_size: int = 32) -> NDArray[np.float64]:
-    """Return the sentence vectors of rows of word pieces; a row without any gets a zero vector."""
+    """Return the sentence vectors of rows of tokens; a row without any gets a zero vector."""
     from workbench.models import check_vectors
 
     order = sorted((index for index, row in enumerate(rows) if row), key=lambda index: len(rows[index]))

@@ -22,13 +22,13 @@ ROWS = 3
 """Rows that are passed through."""
 
 MOST_ROWS = 20_000
-"""Rows looked at for the longest text, and for the word pieces of `scratch`."""
+"""Rows looked at for the longest text, and for the tokens of `scratch`."""
 
 READ_TEXTS = 1_000
 """Texts of which is counted what the encoder reads."""
 
 SATURATED_AT = 0.99
-"""A Tanh that hands on a number above this has a gradient below 0.02 there."""
+"""A Tanh that returns a number above this has a gradient below 0.02 there."""
 
 SATURATED_SHARE = 0.25
 """From this share of saturated numbers on a layer is named."""
@@ -56,7 +56,7 @@ class DryPassRequest:
         columns: Their texts, one list a role.
         values: Their scores or labels; None where the data have none.
         read: Texts of the whole data set, to count what the encoder reads of them.
-        vocabulary: Texts that `scratch` learns its word pieces from; empty for any other base.
+        vocabulary: Texts that `scratch` learns its tokens from; empty for any other base.
         seed: For the weights of new layers.
     """
 
@@ -112,12 +112,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What one layer handed on.
+    """What one layer returned.
 
     Attributes:
         title: Class name.
         port: `tokens` or `sentence`.
-        shape: (texts, most word pieces of one, width) of token vectors; (texts, width) of sentence vectors. Texts that are
+        shape: (texts, most tokens of one, width) of token vectors; (texts, width) of sentence vectors. Texts that are
             the same to the encoder count once.
         lowest: Smallest finite number, None where there is none.
         highest: Largest finite number.
@@ -218,7 +218,7 @@ class DryPass:
                 )
                 return [
                     Finding(
-                        "error", index, f"{layer.title} hands on {layer.non_finite:,} numbers that are NaN or infinite: {source}."
+                        "error", index, f"{layer.title} returns {layer.non_finite:,} numbers that are NaN or infinite: {source}."
                     )
                 ]
         for index, layer in enumerate(self.layers):

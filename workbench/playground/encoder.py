@@ -365,7 +365,7 @@ def encode_in_parts(
         say: Is told how many are done.
         at_once: Texts of a part.
         lengths: How long each text is; None counts letters.
-        options: Are handed on to `encode`.
+        options: Are returned to `encode`.
     """
     if len(texts) <= at_once:
         return np.asarray(model.encode(list(texts), **options), dtype=np.float32)

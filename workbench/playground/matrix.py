@@ -1,4 +1,4 @@
-"""How alike texts are to a model."""
+"""How similar texts are to a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The computing half of a dry pass: builds the network as a run would and looks at what each layer hands on."""
+"""The computing half of a dry pass: builds the network as a run would and looks at what each layer returns."""
 
 from __future__ import annotations
 

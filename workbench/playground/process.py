@@ -92,7 +92,7 @@ class EncoderProcess:
     def start(self) -> None:
         """Start the process and have it load what takes seconds, so that the first question need not wait for it.
 
-        Returns at once where it is answering somebody already.
+        Returns at once where it is answering someone already.
 
         Raises:
             RunError: If it cannot be started, or died.
@@ -345,7 +345,7 @@ class _Child:
 
         Args:
             request: What to ask.
-            timeout: Seconds to wait for the answer, counted anew after every word on how far it is.
+            timeout: Seconds to wait for the answer, counted again after every word on how far it is.
             say: Is told how far it is.
 
         Raises:
@@ -365,7 +365,7 @@ class _Child:
 
     def close(self, patience: float = _CLOSE_SECONDS) -> None:
         """Close the pipe, which ends the process; kill it where it is busy for longer than `patience` seconds."""
-        with suppress(OSError):  # what was left to write has nobody to read it
+        with suppress(OSError):  # what was left to write has no one to read it
             self._requests.close()
         try:
             self._popen.wait(patience)

@@ -1,4 +1,4 @@
-"""How good shorter and coarser vectors are: the metric of a verdict, measured anew for every way to store the vectors."""
+"""How good shorter and coarser vectors are: the metric of a verdict, measured again for every way to store the vectors."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ def measure_quality(evaluator: Evaluator, encode: Encode, say: Callable[[int, in
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The rows that a model's run kept out of the training and was judged on.
+    """The rows that a model's run kept out of the training and was tested on.
 
     Attributes:
         folder: Folder of the run, which holds them; None where there are none.
         words: Whose they are, or why there are none, as the end of a sentence.
         base: What the run's base has on them with its full vectors; None where that was not measured, or the model is that base.
         max_seq_length: Where texts have to be cut to measure as the run did; None for where the model does by itself.
-        remark: Why the run was not judged on them, as a sentence; empty where it was.
+        remark: Why the run was not tested on them, as a sentence; empty where it was.
     """
 
     folder: Path | None

@@ -25,7 +25,7 @@ class Size:
         precision: A key of `PRECISIONS`.
         bytes: Bytes of a vector.
         spearman: Rank correlation between the similarities of all pairs of texts and those with the full vectors;
-            None where it is not measurable, because all are equally alike.
+            None where it is not measurable, because all are equally similar.
         neighbours: Share of each text's nearest neighbours with the full vectors that are still among the nearest.
     """
 

@@ -20,7 +20,7 @@ _LEAST_ROOM = 0.05
 
 @dataclass(frozen=True)
 class Standing:
-    """Where each pair of texts stands in one model.
+    """Where each pair of texts is in one model.
 
     Attributes:
         places: Place of each pair among all pairs, from 1, the closest first; 0 for a text with itself, int64 (texts, texts).

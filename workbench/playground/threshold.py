@@ -19,7 +19,7 @@ class Threshold:
 
     Attributes:
         value: The cosine; None where nothing tells it.
-        source: What it was found on, or why there is none, in words that go on after "The threshold".
+        source: What it was found on, or why there is none, as words that go on after "The threshold".
         unrelated: The model's mean cosine of unrelated texts; None where the run did not measure it.
     """
 

@@ -12,7 +12,7 @@ from workbench.recipe.layers import LAYERS, PORT_WORDS, LayerEntry, Port
 from workbench.recipe.parameters import check_parameters, parse_options
 
 BYTES_PER_NUMBER = 4
-"""Sentence vectors are float32 unless somebody asks for less."""
+"""Sentence vectors are float32 unless someone asks for less."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,11 @@ class EncoderInfo:
         model_type: The architecture family as its config.json names it ("bert").
         width: Length of a token vector.
         num_parameters: Trainable numbers of the encoder.
-        max_seq_length: Where it cuts texts unless told otherwise, in word pieces.
-        max_positions: The most word pieces it can be set to; longer texts have no position vectors.
+        max_seq_length: Where it cuts texts unless told otherwise, in tokens.
+        max_positions: The most tokens it can be set to; longer texts have no position vectors.
         layers: The layers that come after the encoder in its folder; empty for a plain encoder.
         pretrained: False for an encoder with random weights.
-        vocab_size: Number of word pieces, 0 where not known.
+        vocab_size: Number of tokens, 0 where not known.
     """
 
     name: str
@@ -104,8 +104,8 @@ class LayerState:
     """A layer after width propagation.
 
     Attributes:
-        port: What it hands on.
-        width: Width of what it hands on; None below an error.
+        port: What it returns.
+        width: Width of what it returns; None below an error.
         num_parameters: Its trainable numbers; 0 below an error.
         problem: Why it cannot stand here, and what to change; None where it can.
     """
@@ -121,7 +121,7 @@ class ArchitectureSpec:
     """Layers executed consecutively, the encoder first.
 
     Attributes:
-        layers: The first takes text, the last hands on the sentence vector.
+        layers: The first takes text, the last returns the sentence vector.
     """
 
     layers: tuple[LayerSpec, ...]
@@ -173,7 +173,7 @@ class ArchitectureSpec:
             limit = layer.params.get("max_seq_length")
             if limit and limit > encoder.max_positions:
                 return (
-                    f"Transformer is asked for {limit} word pieces, but {encoder.name} takes {encoder.max_positions} at most; "
+                    f"Transformer is asked for {limit} tokens, but {encoder.name} takes {encoder.max_positions} at most; "
                     f"lower `max_seq_length` or leave it empty."
                 )
             return None
@@ -184,10 +184,10 @@ class ArchitectureSpec:
         before = self.layers[index - 1].entry.title
         if entry.consumes == "tokens":
             return (
-                f"{entry.title} takes token vectors, but {before} before it hands on {PORT_WORDS[port]}; "
+                f"{entry.title} takes token vectors, but {before} before it returns {PORT_WORDS[port]}; "
                 f"remove this {entry.title}, or move it before the layer that pools."
             )
-        return f"{entry.title} takes a sentence vector, but {before} before it hands on {PORT_WORDS[port]}; put a Pooling layer between them."
+        return f"{entry.title} takes a sentence vector, but {before} before it returns {PORT_WORDS[port]}; put a Pooling layer between them."
 
     def problem(self, encoder: EncoderInfo) -> ArchitectureError | None:
         """Return the first reason why the stack cannot be built, or None."""
@@ -200,7 +200,7 @@ class ArchitectureSpec:
         if states[-1].port != "sentence":
             title = self.layers[-1].entry.title
             return ArchitectureError(
-                f"The stack ends with {title}, which hands on {PORT_WORDS[states[-1].port]}; add a Pooling layer at the end.",
+                f"The stack ends with {title}, which returns {PORT_WORDS[states[-1].port]}; add a Pooling layer at the end.",
                 layer=len(states) - 1,
             )
         return None

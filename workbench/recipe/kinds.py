@@ -44,7 +44,7 @@ KINDS: Mapping[str, DatasetKind] = {
             "score",
             "workbench.evaluation.embedding_similarity:EmbeddingSimilarityEvaluator",
             "spearman_cosine",
-            "Two texts and a number that says how alike they are.",
+            "Two texts and a number that says how similar they are.",
         ),
         DatasetKind(
             "labelled_pairs",

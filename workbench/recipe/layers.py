@@ -44,7 +44,7 @@ class LayerEntry:
         title: Class name, as the field knows it.
         cls: Where the class is, `module:Class`, imported only when the network is built.
         consumes: What it takes in.
-        produces: What it hands on.
+        produces: What it returns.
         parameters: What a user may set.
         help: One sentence that a domain expert understands.
         positional: Parameters that `kind:value:value` fills, in order.
@@ -75,17 +75,17 @@ LAYERS: Mapping[str, LayerEntry] = {
             cls="workbench.models.transformer:Transformer",
             consumes="text",
             produces="tokens",
-            help="The base encoder: splits text into word pieces and turns each into a vector that knows its context.",
+            help="The base encoder: splits text into tokens and turns each into a vector that knows its context.",
             parameters=(
                 Parameter(
                     "max_seq_length",
                     "int",
                     None,
-                    "Longer texts are cut off after this many word pieces; empty keeps the encoder's own limit.",
+                    "Longer texts are cut off after this many tokens; empty keeps the encoder's own limit.",
                     minimum=4,
                     maximum=32768,
                     optional=True,
-                    unit="word pieces",
+                    unit="tokens",
                     habitual="64 to 512",
                 ),
             ),
@@ -121,7 +121,7 @@ LAYERS: Mapping[str, LayerEntry] = {
             help="A learned linear map to another width, followed by an activation function.",
             parameters=(
                 Parameter(
-                    "out_features", "int", 256, "Width of the vector it hands on.", 1, 65536, unit="numbers", habitual="128 to 768"
+                    "out_features", "int", 256, "Width of the vector it returns.", 1, 65536, unit="numbers", habitual="128 to 768"
                 ),
                 Parameter(
                     "activation_function",

@@ -26,7 +26,7 @@ class LossEntry:
         needs_classes: Whether the constructor takes `embedding_dimension` and `num_labels`.
         cached: The class of sentence-transformers that embeds a part of the batch at a time; empty where it has none.
         joins: What is made of the sentence vectors u, v (and w), step by step, as a drawing of the objective writes it.
-        formula: What the loss is, in words.
+        formula: What the loss is, as text.
     """
 
     name: str

@@ -27,7 +27,7 @@ class Parameter:
         optional: Whether None ("not set") is allowed.
         auto: Whether the word `auto` is allowed beside a number.
         unit: What the number counts, e.g. "rows", "steps"; empty for none.
-        habitual: The range people usually stay in, in words.
+        habitual: The range people usually stay in, as text.
     """
 
     name: str

@@ -46,7 +46,7 @@ def render_program(
 ) -> str:
     """Return a program that trains the same network on the same rows with the same settings.
 
-    What sentence-transformers cannot express stands in a comment.
+    What sentence-transformers cannot express is in a comment.
 
     Args:
         recipe: What to train.
@@ -192,7 +192,7 @@ def _notes(recipe: Recipe, table: DatasetKind, loss: LossSpec) -> list[str]:
     notes = ["The workbench also measures before the first step and keeps the start if no later step is better."]
     if recipe.base == "scratch":
         notes.append(
-            "The base is an untrained encoder whose word pieces were learned from the training texts; it is loaded from its folder."
+            "The base is an untrained encoder whose tokens were learned from the training texts; it is loaded from its folder."
         )
     if table.name == "class_pairs":
         notes.append(

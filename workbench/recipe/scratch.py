@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from workbench.recipe.architecture import EncoderInfo
 
 SCRATCH_VOCAB_SIZE = 8000
-"""At most; a small data set has fewer word pieces."""
+"""At most; a small data set has fewer tokens."""
 
 SCRATCH_SHAPE: Mapping[str, int] = {
     "hidden_size": 128,

@@ -29,7 +29,7 @@ class Suggestion:
         warmup_ratio: Share of the steps in which the learning rate rises.
         eval_steps: Steps between two evaluations.
         rows: Training rows it was made for.
-        reason: Why, in words.
+        reason: Why, as text.
     """
 
     epochs: float

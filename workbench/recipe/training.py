@@ -133,7 +133,7 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How the training loop runs. What each field means stands in `TRAINING_PARAMETERS`.
+    """How the training loop runs. What each field means is in `TRAINING_PARAMETERS`.
 
     Raises:
         ConfigError: If a value is out of range, or the two held-out fractions leave nothing to train on.

@@ -14,7 +14,7 @@ WATCH_CHARACTERS = 1000
 
 
 def parse_watch(text: str) -> tuple[str, ...]:
-    """Read one sentence a line; empty lines and repeats are left out.
+    """Read one sentence per line; empty lines and repeats are left out.
 
     Raises:
         ConfigError: If there are too many sentences, or one is too long.

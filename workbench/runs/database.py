@@ -168,7 +168,7 @@ def migrate(connection: sqlite3.Connection, target: int = len(MIGRATIONS), home:
         return
     with transaction(connection):
         connection.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied TEXT NOT NULL)")
-        # Somebody else may have migrated while this one waited for the lock.
+        # Someone else may have migrated while this one waited for the lock.
         version = schema_version(connection)
         if version > target:
             raise RunError(
@@ -240,7 +240,7 @@ def _put_aside(home: Path, error: sqlite3.Error) -> None:
             blank = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
             try:
                 if blank.execute("PRAGMA quick_check").fetchone()[0] == "ok":
-                    return  # somebody else was faster
+                    return  # someone else was faster
             finally:
                 blank.close()
         except sqlite3.Error:

@@ -1,4 +1,4 @@
-"""How a process ended, in words: for the supervisor, for the launcher, and for whoever finds a run dead."""
+"""How a process ended, as text: for the supervisor, for the launcher, and for whoever finds a run dead."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def describe_end(code: int, stopped_by_force: bool, killed_for_memory: bool | No
 
 
 def describe_death(folder: Path) -> tuple[Status, str]:
-    """Return status and message for a run whose process is found gone, nobody knows since when.
+    """Return status and message for a run whose process is found gone, no one knows since when.
 
     Args:
         folder: The run's, whose log it has written.
     """
     if says_disk_full(_log_end(folder)):
         return "failed", DISK_FULL
-    return "interrupted", "The training process ended without a word (killed or power cut)."
+    return "interrupted", "The training process exited without reporting a status (killed or power cut)."
 
 
 def clear_up(folder: Path) -> None:

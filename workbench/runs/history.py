@@ -30,7 +30,7 @@ _SUPERVISOR_SECONDS = 2.0
 def reconcile(home: Path) -> None:
     """Compare the table with the processes there are.
 
-    A run whose process is gone is interrupted, and where runs wait and nobody works them off, a supervisor is started.
+    A run whose process is gone is interrupted, and where runs wait and no one works them off, a supervisor is started.
     """
     if not has_history(home) or not may_write(home):
         return

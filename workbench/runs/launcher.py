@@ -2,7 +2,7 @@
 
 It starts one process a device, tells each which one it is, hands a request to stop to the first, and ends all of them when one
 fails. They meet through a file in the run's folder and talk over the loopback interface: torchrun's store would listen on every
-interface, ask nobody for a secret, and unpickle what it is sent.
+interface, ask no one for a secret, and unpickle what it is sent.
 """
 
 from __future__ import annotations

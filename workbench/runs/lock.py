@@ -14,7 +14,7 @@ from workbench.runs.process import ProcessId, this_process
 from workbench.settings import prepare_home
 
 LOCK_FILE = "supervisor.lock"
-_LOCKED_BYTE = 1 << 20  # beyond the text: Windows lets nobody read a locked byte
+_LOCKED_BYTE = 1 << 20  # beyond the text: Windows lets no one read a locked byte
 
 
 class SupervisorLock:
@@ -52,7 +52,7 @@ class SupervisorLock:
         return True
 
     def release(self) -> None:
-        """Give the lock back; the name goes first, so nobody takes a leaving supervisor for a working one."""
+        """Give the lock back; the name goes first, so no one takes a leaving supervisor for a working one."""
         assert self._descriptor is not None
         self._write("")
         os.close(self._descriptor)
@@ -69,7 +69,7 @@ class SupervisorLock:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Run a block while nobody else who names the same lock file runs one."""
+    """Run a block while no one else who names the same lock file runs one."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         while not try_lock(descriptor):

@@ -19,7 +19,7 @@ GENERAL_WORDS: Mapping[str, str] = {
 }
 DRIFT_WORDS: Mapping[str, str] = {
     "noticeable": "unrelated texts closer to one another",
-    "strong": "unrelated texts look alike",
+    "strong": "unrelated texts look similar",
 }
 
 
@@ -34,7 +34,7 @@ def further_words(run: Run) -> list[str]:
 
 
 def harms(run: Run) -> bool:
-    """Return whether a run did damage outside its own data: general ability lost, or unrelated texts made to look alike."""
+    """Return whether a run did damage outside its own data: general ability lost, or unrelated texts made to look similar."""
     general = run.findings["general"] or {}
     return general.get("outcome") == "lost" or general.get("drift") == "strong"
 

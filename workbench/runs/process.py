@@ -1,4 +1,4 @@
-"""Processes by pid and start: a pid alone is given to somebody else sooner or later."""
+"""Processes by pid and start: a pid alone is given to someone else sooner or later."""
 
 from __future__ import annotations
 

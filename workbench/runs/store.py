@@ -41,7 +41,7 @@ def insert(
         base: Base encoder as the recipe names it.
         data: Stored data set.
         kind: What it does.
-        held: Whether it waits until somebody starts the supervisor, instead of starting one at the next look.
+        held: Whether it waits until someone starts the supervisor, instead of starting one at the next look.
         parent: The run whose corrections it was retrained with, or None.
     """
     connection.execute(

@@ -1,4 +1,4 @@
-"""Queuing a run: everything that can be known beforehand is checked here, in words, before anything is written."""
+"""Queuing a run: everything that can be known beforehand is checked here, and refused with a sentence, before anything is written."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Patience:
 
 
 def supervise(home: Path, start: Starter | None = None, patience: Patience | None = None) -> None:
-    """Work the queue of a home off, unless somebody else does.
+    """Work the queue of a home off, unless someone else does.
 
     Args:
         home: Folder of the workbench.
@@ -207,7 +207,7 @@ def visible_devices(training: TrainingConfig, inherited: str | None) -> str:
     if inherited is None:
         return ",".join(str(index) for index in wanted)
     offered = [entry.strip() for entry in inherited.split(",") if entry.strip()]
-    # One that is not offered stays a number nobody has, so that the run says that there is no such GPU.
+    # One that is not offered stays a number no one has, so that the run says that there is no such GPU.
     return ",".join(offered[index] for index in wanted if index < len(offered)) or "-1"
 
 

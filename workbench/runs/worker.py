@@ -119,7 +119,7 @@ class RunListener:
             store.update(self._connection, self._run_id, {**self._progress, "heartbeat": now()})
 
     def stop_requested(self) -> str | None:
-        """Return what to keep once somebody wants the run stopped."""
+        """Return what to keep once someone wants the run stopped."""
         if self._keep is None and (self._signalled or time.monotonic() - self._polled_at >= _STOP_POLL_SECONDS):
             self._polled_at = time.monotonic()
             # A history that cannot be read or written for a while is no reason to end a run: the next step looks again.
@@ -150,7 +150,7 @@ class RunListener:
 
     def _append(self, kind: str, point: Mapping[str, Any]) -> None:
         line = dump_json({"type": kind, **point, "time": round(time.time(), 3)})
-        # One write a line, so that a reader sees all of it or none, and never one line in another.
+        # One write per line, so that a reader sees all of it or none, and never one line in another.
         self._metrics.write(line.encode() + b"\n")
 
 

@@ -20,8 +20,8 @@ class Batch:
     """One batch.
 
     Attributes:
-        token_ids: Word pieces of each sentence to embed, shortest first.
-        columns: For each text column, which sentence stands in each row, int64 (rows,).
+        token_ids: Tokens of each sentence to embed, shortest first.
+        columns: For each text column, which sentence is in each row, int64 (rows,).
         labels: Scores, labels or class indices, (rows,), or None.
         features: What the encoder takes of all sentences at once, on its device already; None where they are embedded in parts.
     """
@@ -37,7 +37,7 @@ class Batch:
         return len(self.columns[0])
 
     def to(self, device: torch.device) -> Batch:
-        """Return the batch with its numbers on a device; the word pieces follow when they are embedded."""
+        """Return the batch with its numbers on a device; the tokens follow when they are embedded."""
         labels = None if self.labels is None else put_on(device, self.labels)
         columns = list(put_on(device, torch.stack(self.columns)))
         return Batch(self.token_ids, columns, labels, self.features)
@@ -81,7 +81,7 @@ class Collate:
 
 
 def _repeats_within_row(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how often each text stood in its row already, (columns, rows)."""
+    """Return how often each text was in its row already, (columns, rows)."""
     repeats = np.zeros_like(chosen)
     for column in range(1, len(chosen)):
         repeats[column] = (chosen[:column] == chosen[column]).sum(axis=0)

@@ -1,7 +1,7 @@
 """Batches padded to sizes that come again, so that a step that was recorded for one serves for the next.
 
 Packed batches differ in how many tokens and sentences they have, and what is recorded knows one number of each. So sentences that
-nobody looks at fill them up: no row of the loss points at them, so their gradient is zero, and they add nothing to any weight's.
+no one looks at fill them up: no row of the loss points at them, so their gradient is zero, and they add nothing to any weight's.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Bucket:
 
     @property
     def sizes(self) -> tuple[int, int, int]:
-        """How many whole numbers stand for word pieces, layout and columns."""
+        """How many whole numbers stand for tokens, layout and columns."""
         return self.tokens, 2 * (self.sentences + self.tokens), self.rows * self.columns
 
 
@@ -54,7 +54,7 @@ class BucketedBatch:
 
     Attributes:
         bucket: Its sizes.
-        numbers: Word pieces, layout and columns one after the other, int64.
+        numbers: Tokens, layout and columns one after the other, int64.
         labels: (rows,) or None.
         tokens: Those that are no filling.
     """
@@ -76,7 +76,7 @@ def fill_up(batch: Batch, limit: int, filler: int, device: torch.device, grain: 
     Args:
         batch: In the host's memory.
         limit: The most tokens that the encoder takes, at least 2.
-        filler: Word piece of the filling.
+        filler: Token of the filling.
         device: Where it will be copied to.
         grain: The smallest step from one number of tokens to the next.
     """

@@ -61,7 +61,7 @@ class CudaRecorder:
         """
         current = torch.cuda.current_stream(self._device)
         graph = torch.cuda.CUDAGraph()
-        # Afterwards the random numbers go on as if nothing had been drawn. A dropout in the graph draws anew at each replay.
+        # Afterwards the random numbers go on as if nothing had been drawn. A dropout in the graph draws again at each replay.
         with torch.random.fork_rng([self._device]):
             try:
                 with torch.cuda.stream(self._stream):
@@ -110,7 +110,7 @@ class GraphedSteps:
         trained: What holds the weights that are trained: those of the network, and the loss's own.
         device: Where.
         record: Records a step; None runs every step as it is, for want of graphs.
-        tell: Is told, in words, what is done and why.
+        tell: Is told, as text, what is done and why.
         trial: Settles whether it pays; None if it need not.
         most: How many buckets are kept.
         grain: As for `fill_up`.
@@ -340,5 +340,5 @@ def _obstacle(config: TrainingConfig, model: SentenceTransformer, processes: Pro
     if not model.encoder.packs:
         return "batches of this encoder are padded to their longest text, and nearly every one has a shape of its own"
     if model.max_seq_length < 2:
-        return "texts of a single word piece leave no room for filling"
+        return "texts of a single token leave no room for filling"
     return None

@@ -1,4 +1,4 @@
-"""Trains those word vectors that can change: the ones of word pieces that occur in the training part."""
+"""Trains those word vectors that can change: the ones of tokens that occur in the training part."""
 
 from __future__ import annotations
 

@@ -31,4 +31,4 @@ class Listener(Protocol):
         """Learn that the run lives, where nothing else tells; called at every step of those trainings."""
 
     def stop_requested(self) -> str | None:
-        """Return "latest", "best" or "none" (what to keep) when somebody wants it stopped, else None."""
+        """Return "latest", "best" or "none" (what to keep) when someone wants it stopped, else None."""

@@ -60,7 +60,7 @@ class PeriodicEvaluation:
         vectors = unit_vectors(encode(self._watch))
         line = {"step": step, "matrix": np.round(vectors @ vectors.T, 4).tolist()}
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        # One write a line, so that a reader sees all of it or none.
+        # One write per line, so that a reader sees all of it or none.
         with self._path.open("ab", buffering=0) as file:
             file.write(dump_json(line).encode() + b"\n")
 
@@ -80,5 +80,5 @@ class _CachedEncode:
             self._vectors = vectors if self._vectors is None else np.concatenate([self._vectors, vectors])
             for text in new:
                 self._position[text] = len(self._position)
-        assert self._vectors is not None, "somebody asked for no texts at all"
+        assert self._vectors is not None, "someone asked for no texts at all"
         return self._vectors[[self._position[text] for text in texts]]

@@ -187,7 +187,7 @@ def run_training(recipe: Recipe, parts: Splits, home: Path, output_dir: Path, li
     watch = _Stopwatch(device)
     tokens = processes.main_process_first(lambda: Tokens(model, columns, TokenCache(home)))
     if tokens.cached:
-        listener.on_message("An earlier run tokenised the same texts with the same tokenizer; its word pieces were taken.")
+        listener.on_message("An earlier run tokenised the same texts with the same tokenizer; its tokens were taken.")
     warnings += _not_read(model, columns, tokens, recipe.base == SCRATCH, listener)
     loss = build_loss(recipe.loss, model.get_sentence_embedding_dimension(), len(parts.classes)).to(device)
     batches = ShuffledBatches(tokens, config.batch_size, config.seed, distinct=recipe.loss.entry.in_batch_negatives)

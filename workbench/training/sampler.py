@@ -24,7 +24,7 @@ class ShuffledBatches(Sampler[list[int]]):
         tokens: The tokenised training part.
         batch_size: Rows a batch.
         seed: Of the order.
-        distinct: Whether no sentence may stand in two rows of a batch. Rows that would repeat one wait for a later batch; the
+        distinct: Whether no sentence may be in two rows of a batch. Rows that would repeat one wait for a later batch; the
             last batches are smaller where too few different rows are left, and every row comes exactly once an epoch.
     """
 

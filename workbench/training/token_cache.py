@@ -1,4 +1,4 @@
-"""Word pieces on the disk: written once, memory-mapped by every run that trains on the same texts with the same tokenizer.
+"""Tokens on the disk: written once, memory-mapped by every run that trains on the same texts with the same tokenizer.
 
 `tokens/KEY/` under the home holds one file an array and `meta.json` with their digests, all there at once or not at all. Deleting any
 of it costs the next run the time to tokenise again.
@@ -38,9 +38,9 @@ class TokenArrays:
     """The arrays of a tokenised data set, each a file of bare numbers.
 
     Attributes:
-        pieces: Word pieces of all texts, one after the other, int32 (pieces,).
+        pieces: Tokens of all texts, one after the other, int32 (pieces,).
         starts: Where each sequence begins in them, int64 (sequences,).
-        lengths: How many word pieces it has, int64 (sequences,).
+        lengths: How many tokens it has, int64 (sequences,).
         columns: Number of the sequence for each text, column after column, int64 (texts,).
         truncated: Number of distinct texts that were cut off, int64 (1,).
     """
@@ -117,7 +117,7 @@ class TokenCache:
             arrays = read_arrays(folder)
         except OSError as error:
             raise RunError(
-                f"The word pieces of the texts cannot be stored under `{self._folder}`: {error.strerror or error}; free some space there."
+                f"The tokens of the texts cannot be stored under `{self._folder}`: {error.strerror or error}; free some space there."
             ) from None
         self._prune(folder)
         return arrays, False

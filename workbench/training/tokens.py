@@ -1,4 +1,4 @@
-"""All texts of a data set as word pieces, tokenised once before the first step and kept for the next run."""
+"""All texts of a data set as tokens, tokenised once before the first step and kept for the next run."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _PIECES_AT_ONCE = 1 << 20
 class Tokens:
     """The distinct token sequences of several text columns.
 
-    Two texts that give the same word pieces ("Hello", "hello " for a lower-casing tokenizer) are one sequence. The columns are read
-    a chunk at a time, twice, and what is kept of a text is a digest and its word pieces: no column is ever in memory as a whole.
+    Two texts that give the same tokens ("Hello", "hello " for a lower-casing tokenizer) are one sequence. The columns are read
+    a chunk at a time, twice, and what is kept of a text is a digest and its tokens: no column is ever in memory as a whole.
 
     Args:
         model: Whose tokenizer is used.
         columns: Text columns of one length.
-        cache: Where the word pieces lie, memory-mapped, for the next run with the same texts and tokenizer; None keeps them in memory.
+        cache: Where the tokens lie, memory-mapped, for the next run with the same texts and tokenizer; None keeps them in memory.
 
     Attributes:
         columns: Number of the sequence for each text, int64 (columns, rows).
-        lengths: Word pieces of each sequence, int64 (sequences,).
+        lengths: Tokens of each sequence, int64 (sequences,).
         truncated: Number of distinct texts that are longer than the encoder reads.
         cached: Whether an earlier run had tokenised the same.
 
@@ -63,10 +63,10 @@ class Tokens:
         return int(self.columns.shape[1])
 
     def occurring(self, vocabulary: int) -> NDArray[np.bool_]:
-        """Return which word pieces occur, bool (vocabulary,).
+        """Return which tokens occur, bool (vocabulary,).
 
         Args:
-            vocabulary: Number of word pieces there are.
+            vocabulary: Number of tokens there are.
         """
         occurs = np.zeros(vocabulary, dtype=np.bool_)
         for start in range(0, len(self._pieces), _PIECES_AT_ONCE):
@@ -74,7 +74,7 @@ class Tokens:
         return occurs
 
     def gather(self, sequences: NDArray[np.int64]) -> TokenIds:
-        """Return the word pieces of some sequences."""
+        """Return the tokens of some sequences."""
         lengths = self.lengths[sequences]
         ends = np.cumsum(lengths)
         # Where each piece stands: behind the beginning of its sequence by as much as it is behind the beginning of its copy.
@@ -82,7 +82,7 @@ class Tokens:
         return TokenIds(self._pieces[places].astype(np.int64), lengths)
 
     def ids(self, sequence: int) -> list[int]:
-        """Return the word pieces of a sequence."""
+        """Return the tokens of a sequence."""
         start = self._starts[sequence]
         return self._pieces[start : start + self.lengths[sequence]].tolist()
 
@@ -107,7 +107,7 @@ def _key(model: SentenceTransformer, columns: int, digests: NDArray[np.uint64]) 
 
 
 def _tokenise(model: SentenceTransformer, columns: Sequence[TextColumn], digests: NDArray[np.uint64], folder: Path) -> None:
-    """Write the arrays of some columns into a folder, the word pieces as they come."""
+    """Write the arrays of some columns into a folder, the tokens as they come."""
     text_of_place, first_places = number_digests(digests)
     pieces_digests = bytearray()
     length_parts = [np.empty(0, dtype=np.int64)]
@@ -127,7 +127,7 @@ def _tokenise(model: SentenceTransformer, columns: Sequence[TextColumn], digests
             length_parts.append(lengths)
     lengths = np.concatenate(length_parts)
     starts = np.cumsum(lengths) - lengths
-    # Texts that differ and still give the same word pieces are one sequence: the first of them stands for all.
+    # Texts that differ and still give the same tokens are one sequence: the first of them stands for all.
     sequence_of_text, first_texts = number_digests(np.frombuffer(pieces_digests, dtype=np.uint64).reshape(-1, 2))
     for name, values in (
         ("columns", sequence_of_text[text_of_place]),

@@ -29,7 +29,7 @@ CLAIM = "Fine-tune a sentence encoder on your own pairs, and see whether it got 
 TAB_SCRIPT = """<script>
   window.workbenchTab = new URL(window.location.href).searchParams.get("tab") || "";
 </script>"""
-"""Reads what the address names before Gradio starts: opening the first tab already writes the address anew."""
+"""Reads what the address names before Gradio starts: opening the first tab already writes the address again."""
 
 TABS = ("build", "data", "train", "runs", "playground")
 

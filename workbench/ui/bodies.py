@@ -82,7 +82,7 @@ async def _read(receive: Receive) -> bytes | None:
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return b"".join(parts) if size <= LARGEST_BODY else None  # the client has gone, and nobody hears an answer
+            return b"".join(parts) if size <= LARGEST_BODY else None  # the client has gone, and no one hears an answer
         part = message.get("body", b"")
         size += len(part)
         if size > LARGEST_BODY:

@@ -1,4 +1,4 @@
-"""What differs between two drafts, in words."""
+"""What differs between two drafts, as text."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _changes(before: Draft, after: Draft, context: Context) -> Iterator[tuple[st
 def _layers(draft: Draft) -> str:
     words = draft.architecture.to_text()
     limit = draft.architecture.layers[0].params.get("max_seq_length") if draft.architecture.layers else None
-    return words if limit is None else f"{words} with texts up to {limit} word pieces"
+    return words if limit is None else f"{words} with texts up to {limit} tokens"
 
 
 def _allowed(draft: Draft) -> str:

@@ -142,7 +142,7 @@ class Admission:
     Attributes:
         admitted: Whether it may go on.
         sets_cookie: Whether its answer brings the cookie.
-        token_in_query: Whether the address holds a token, which nobody behind the gate needs to see.
+        token_in_query: Whether the address holds a token, which no one behind the gate needs to see.
         wait: Seconds until the next guess is looked at; 0 where it was looked at.
         wrong: Whether something was said, and it was wrong.
     """

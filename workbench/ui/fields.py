@@ -97,7 +97,7 @@ def to_widget(parameter: Parameter, value: Any) -> Any:
 
 
 def from_widget(parameter: Parameter, value: Any) -> Any:
-    """Return the checked value of what stands in a widget.
+    """Return the checked value of what is in a widget.
 
     Raises:
         ConfigError: Naming the field by its label.
@@ -111,7 +111,7 @@ def from_widget(parameter: Parameter, value: Any) -> Any:
 
 
 def read_training(values: Mapping[str, Any]) -> TrainingConfig:
-    """Return the settings that stand in the form.
+    """Return the settings that are in the form.
 
     Args:
         values: Field name -> widget value; missing fields take their default.
@@ -124,7 +124,7 @@ def read_training(values: Mapping[str, Any]) -> TrainingConfig:
 
 
 def read_loss(name: str | None, values: Mapping[str, Any]) -> LossSpec | None:
-    """Return the objective that stands in the form; None where none is chosen.
+    """Return the objective that is in the form; None where none is chosen.
 
     Args:
         name: Class name of the loss.

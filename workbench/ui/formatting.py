@@ -53,7 +53,7 @@ LONGEST_CELL = 300
 
 
 def format_kind(kind: str | None) -> str:
-    """Return a kind of data set in words."""
+    """Return a kind of data set as text."""
     return KIND_WORDS.get(kind or "", kind or "unknown")
 
 
@@ -240,7 +240,7 @@ def next_action(draft: Draft, dataset: StoredDataset | None, last: Run | None, p
             text = "The data set in use is gone. Next: choose another."
         return {"text": text, "action": "Choose data", "tab": "data", "target": "data-file", "run": ""}
     if problem:
-        text = f"Next: mend the network. {problem}"
+        text = f"Fix the network. {problem}"
         return {"text": text, "action": "Open Build", "tab": "build", "target": "build-stack", "run": ""}
     if draft.loss is not None and dataset.kind not in LOSSES[draft.loss.name].kinds:
         text = f"Next: choose another objective. {draft.loss.name} cannot learn from {format_kind(dataset.kind)}."

@@ -34,9 +34,9 @@ class Kept:
     Attributes:
         first: One model.
         second: The other.
-        chosen: "yes" where somebody chose the models, empty where they are those that the page offers by itself.
+        chosen: "yes" where someone chose the models, empty where they are those that the page offers by itself.
         view: Which view was open.
-        texts: What stood in the text box.
+        texts: What was in the text box.
         source: Where the texts came from, see `read_collection`.
         column: The file's column with the texts.
         label: The file's column with labels.
@@ -68,7 +68,7 @@ def read_kept(wanted: str | None) -> Kept | None:
     """Read what a page begins with.
 
     Args:
-        wanted: What the browser hands on: what it kept, as JSON, or the id of a link's examples, or nothing.
+        wanted: What the browser returns: what it kept, as JSON, or the id of a link's examples, or nothing.
 
     Returns:
         None where nothing was kept.
@@ -89,7 +89,7 @@ def read_kept(wanted: str | None) -> Kept | None:
 
 
 def kept_script() -> str:
-    """Return the script for the head of the page; it reads the address before Gradio starts, which writes it anew."""
+    """Return the script for the head of the page; it reads the address before Gradio starts, which writes it again."""
     return f"<script>{read_script('playground_kept')}</script>"
 
 

@@ -1,6 +1,6 @@
 """No answer of Gradio's gets lost between two of its streams.
 
-Gradio sends all answers of a page over one stream, which ends with the last one and begins anew with the next question. A question
+Gradio sends all answers of a page over one stream, which ends with the last one and begins again with the next question. A question
 that arrives after the end was sent and before the browser has read it would get its answer only when something else is asked. The
 script has each question name the stream it counts on; the middleware answers whether that one has ended.
 

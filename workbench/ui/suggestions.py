@@ -53,7 +53,7 @@ def watched(context: Context, draft: Draft, dataset: StoredDataset | None) -> tu
 
 
 def suggestion_words(suggestion: Suggestion | None, draft: Draft, encoder: EncoderInfo | None) -> str:
-    """Return the suggestion and what it rests on, in words; empty where there is none.
+    """Return the suggestion and what it rests on, as text; empty where there is none.
 
     Args:
         suggestion: What the rule gives, None where there is no data set.

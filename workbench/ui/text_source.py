@@ -44,7 +44,7 @@ def read_collection(context: Context, typed: str | None, source: str, column: st
 
     Args:
         context: The server's context.
-        typed: What stands in the text box.
+        typed: What is in the text box.
         source: Token of an uploaded file, or `set:ID`; empty for the text box.
         column: The file's column with the texts.
         label: The file's column with labels, or `NO_LABEL`.
@@ -103,7 +103,7 @@ def typed_text(collection: Collection) -> str:
 
 
 def read_columns(path: Path) -> dict[str, list[str]]:
-    """Return the columns of a file as text; a plain text file has one, with a text a line.
+    """Return the columns of a file as text; a plain text file has one, with one text per line.
 
     Raises:
         DataError: If the file cannot be read.

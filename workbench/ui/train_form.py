@@ -26,7 +26,7 @@ class Taken:
 
     Attributes:
         draft: The draft as it is now.
-        elsewhere: What a run would do otherwise than the page showed, in words; empty where nothing came in between.
+        elsewhere: What a run would do otherwise than the page showed, as text; empty where nothing came in between.
         fits: Whether the form shows the draft as it stands, so that it need not be filled again.
     """
 
@@ -50,8 +50,8 @@ def take_form(context: Context, planned: Draft, values: Mapping[str, Any], follo
     Args:
         context: The server's context.
         planned: The draft that the form was filled from.
-        values: Input name -> what stands in the form.
-        follow: Whether settings that nobody has touched then follow the data.
+        values: Input name -> what is in the form.
+        follow: Whether settings that no one has touched then follow the data.
 
     Raises:
         ConfigError: If a value cannot be used; nothing is saved then.
@@ -60,7 +60,7 @@ def take_form(context: Context, planned: Draft, values: Mapping[str, Any], follo
     before, draft = edit_draft(context.home, changes.apply)
     ours, theirs = (changes.apply(other) for other in (planned, before))
     shown, found = as_shown(ours, context), as_shown(theirs, context)
-    if ours.watch is None and theirs.watch is None:  # sentences that nobody chose follow the data, and need no words of their own
+    if ours.watch is None and theirs.watch is None:  # sentences that no one chose follow the data, and need no words of their own
         found = dataclasses.replace(found, watch=shown.watch)
     elsewhere = tuple(describe_changes(shown, found, context))
     if follow:
@@ -88,7 +88,7 @@ class _Changes:
 
     @classmethod
     def of(cls, shown: Draft, values: Mapping[str, Any]) -> _Changes:
-        """Return what differs between what a form was filled with and what stands in it."""
+        """Return what differs between what a form was filled with and what is in it."""
         training = fields.read_training({name: values[name] for name in fields.SHOWN})
         settings = {name: getattr(training, name) for name in fields.SHOWN}
         found: dict[str, Any] = {

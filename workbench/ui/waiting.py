@@ -1,4 +1,4 @@
-"""Work that takes long, in words: what it is doing now, then what came of it."""
+"""Work that takes long, as text: what it is doing now, then what came of it."""
 
 from __future__ import annotations
 

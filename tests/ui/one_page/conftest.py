@@ -19,6 +19,6 @@ def server(home):
 
 @pytest.fixture(scope="module")
 def page(browser):
-    """One page, which every test loads anew: the browser keeps the scripts."""
+    """One page, which every test loads again: the browser keeps the scripts."""
     with watched_page(browser, Watch(allowed=["Connection errored out", "AbortError"])) as opened:
         yield opened

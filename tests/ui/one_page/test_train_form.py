@@ -36,7 +36,7 @@ def use_stored(page, ref):
     """Put a data set that is already there into the draft, on the open Data tab."""
     choice = page.locator("#data-stored input")
     if not choice.is_visible():
-        page.get_by_role("button", name="Data sets already here").click()
+        page.get_by_role("button", name="Your data sets").click()
     choice.click()
     page.get_by_role("option", name=ref).click()
     page.locator("#data-use-stored").click()
@@ -124,7 +124,7 @@ def test_next_leads_to_what_is_missing_and_focuses_it(open_tab, home):
 def test_start_trains_what_the_page_shows_or_says_what_another_window_changed(
     open_tab, stored, home, tmp_path, server, monkeypatch
 ):
-    """Two windows: in the second one somebody takes other data and layers; the first one's plan is of the old ones."""
+    """Two windows: in the second one someone takes other data and layers; the first one's plan is of the old ones."""
     monkeypatch.setattr(train, "start_run", lambda context, draft: submit(draft.to_recipe(), home, start=False).run_id)
     save_draft(home, Draft(base="scratch", data=stored.ref))
     page = open_tab("Train")
@@ -158,7 +158,7 @@ def test_start_trains_what_the_page_shows_or_says_what_another_window_changed(
     expect(field(page, "loss")).to_have_value("MultipleNegativesRankingLoss")
     expect(notice(page, "train-plan")).to_contain_text("matching pairs of matches with MultipleNegativesRankingLoss")
     expect(notice(page, "train-plan")).to_contain_text("Normalize")
-    # A setting of one's own, and what somebody else has set meanwhile, stand together.
+    # A setting of one's own, and what someone else has set meanwhile, stand together.
     update_draft(home, training=dataclasses.replace(load_draft(home).training, seed=77), touched=load_draft(home).touched)
     field(page, "epochs").fill("2")
     expect(problem).to_have_text(re.compile(r"^Changed since this plan was made: seed \d+ → 77\. "))
@@ -175,7 +175,7 @@ def test_start_trains_what_the_page_shows_or_says_what_another_window_changed(
 
 
 def test_the_objective_follows_the_data_until_it_is_chosen_by_hand(open_tab, stored, home, tmp_path):
-    """Some objectives train on several kinds of rows; one that nobody chose must not stay for that."""
+    """Some objectives train on several kinds of rows; one that no one chose must not stay for that."""
     save_draft(home, Draft(base="scratch", data=stored.ref))
     table = tmp_path / "labelled.csv"
     lines = "".join(f"one {number},two {number},{number % 2}\n" for number in range(40))

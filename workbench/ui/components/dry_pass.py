@@ -75,5 +75,5 @@ def dry_pass_value(result: DryPass, source: str, line: str) -> dict[str, Any]:
 def shape_words(port: str, shape: tuple[int, ...]) -> str:
     """Return a shape as people read it."""
     if port == "tokens":
-        return f"{shape[0]} different texts × up to {shape[1]} word pieces × {shape[2]:,}"
+        return f"{shape[0]} different texts × up to {shape[1]} tokens × {shape[2]:,}"
     return f"{shape[0]} different texts × {shape[1]:,}"

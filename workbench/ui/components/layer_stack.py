@@ -29,7 +29,7 @@ MAX_LAYERS = 64
 """More blocks than this are a defect of a script, not a network."""
 
 LONGEST_TEXT = 200
-"""Characters kept of a value that somebody typed."""
+"""Characters kept of a value that someone typed."""
 
 LARGEST_WHOLE = 2**53
 """Beyond it a script cannot count in ones."""

@@ -79,14 +79,14 @@ def layer_values(layer: LayerSpec) -> str:
 
 
 def width_words(state: LayerState) -> str:
-    """Return the width a layer hands on, `?` below an error."""
+    """Return the width a layer returns, `?` below an error."""
     if state.width is None:
         return "?"
     return f"tokens × {state.width:,}" if state.port == "tokens" else f"{state.width:,}"
 
 
 def towers_text(value: dict[str, Any]) -> str:
-    """Return the drawing in words, for those who do not see it."""
+    """Return the drawing as text, for those who do not see it."""
     towers, loss = value["towers"], value["loss"]
     roles, vectors = (_list([tower[key] for tower in towers]) for key in ("role", "name"))
     path = ", ".join(

@@ -183,7 +183,7 @@ def command_line(base: str, architecture: ArchitectureSpec) -> str:
 def describe_facts(info: EncoderInfo) -> str:
     """Return what is known of an encoder, in one line."""
     weights = count_words(info.num_parameters) if info.num_parameters else "an unknown number of"
-    longest = f"texts up to {info.max_seq_length:,} word pieces"
+    longest = f"texts up to {info.max_seq_length:,} tokens"
     if info.max_positions > info.max_seq_length:
         longest += f" (at most {info.max_positions:,})"
     own = (

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
 FORMATS = """
 #### What a file looks like
-One row an example, in **CSV**, **TSV** or **JSONL**. Any column names will do; you can say below which column is which.
+One example per row, in **CSV**, **TSV** or **JSONL**. Any column names will do; you can say below which column is which.
 
 | your rows hold | columns | learns |
 |---|---|---|
-| two texts and how alike they are | `sentence1` `sentence2` `score` | the order of the scores |
+| two texts and how similar they are | `sentence1` `sentence2` `score` | the order of the scores |
 | two texts and match or no match | `sentence1` `sentence2` `label` | to tell matches apart |
 | two texts that belong together | `anchor` `positive` | to find the partner |
 | the same, and a wrong answer | `anchor` `positive` `negative` | to prefer the right one |
@@ -76,7 +76,7 @@ def create_data_page(context: Context) -> dict[str, gr.components.Component]:
                     label="Test data", file_types=list(SUFFIXES), type="filepath", height=120, elem_id="data-test-file"
                 )
                 parts["test_note"] = create_notice(elem_id="data-test-note")
-            with gr.Accordion("Data sets already here", open=False):
+            with gr.Accordion("Your data sets", open=False):
                 parts["stored"] = gr.Dropdown(label="Data set", choices=[], allow_custom_value=True, elem_id="data-stored")
                 with gr.Row():
                     parts["use_stored"] = gr.Button("Use", elem_id="data-use-stored")
@@ -108,7 +108,7 @@ def create_data_page(context: Context) -> dict[str, gr.components.Component]:
     with gr.Column(visible=False) as tables:
         parts["issues"] = gr.Dataframe(
             headers=list(ISSUE_HEADERS),
-            label="What was noticed",
+            label="Checks",
             interactive=False,
             wrap=True,
             max_height=260,
@@ -181,7 +181,7 @@ def describe_current(context: Context, draft: Draft | None = None) -> tuple[gr.H
     text = f"In use: {format_dataset(dataset)}."
     test = find_dataset(draft.test_data, context)
     if test is not None:
-        text += f" Judged on {format_dataset(test)}."
+        text += f" Tested on {format_dataset(test)}."
     try:
         split = context.preview_split(dataset.ref, split_settings(draft))
     except WorkbenchError as error:

@@ -104,7 +104,7 @@ def _create_texts(parts: dict[str, Any]) -> None:
     with gr.Row(equal_height=False) as parts["texts_row"]:
         with gr.Column(scale=3, min_width=300):
             parts["texts"] = gr.Textbox(
-                label="Texts, one per line; blank lines divide groups that mean the same",
+                label="One text per line; blank lines divide groups that mean the same",
                 value="\n\n".join("\n".join(group) for group in EXAMPLES),
                 lines=11,
                 max_lines=14,

@@ -51,7 +51,7 @@ def choices_view(
         parts: The page's components.
         first: What is chosen now.
         second: What is chosen now.
-        chosen: "yes" where somebody chose them; then also one model twice, or one that the list does not hold, stays.
+        chosen: "yes" where someone chose them; then also one model twice, or one that the list does not hold, stays.
         prefer: A run to compare with what it started from, whatever is chosen now.
         wanted: What the page begins with, see `read_kept`; its models are taken as long as nothing is chosen.
     """
@@ -83,7 +83,7 @@ def choices_view(
     listed = {model for _, model in choices}
     choices += [(model, model) for model in dict.fromkeys([first, second]) if model and model not in listed]
     now = {"first": first, "second": second, "chosen": chosen or ""}
-    # What stays is not set anew: by the time this arrives, somebody may have chosen another one.
+    # What stays is not set again: by the time this arrives, someone may have chosen another one.
     changed: dict[str, dict[str, Any]] = {name: {"value": value} for name, value in now.items() if value != before[name]}
     return {
         parts["first"]: gr.Dropdown(choices=choices, **changed.get("first", {})),

@@ -219,7 +219,7 @@ def search_view(
     # A text is always most like itself, which tells nothing.
     texts = [text for text in collection.texts if text != wanted]
     if not texts:
-        raise InputError("There is nothing to search in; paste texts, one a line, or upload a file.", field="texts")
+        raise InputError("There is nothing to search in; paste texts, one per line, or upload a file.", field="texts")
     # The whole corpus is encoded and remembered, whatever is asked.
     rows = [row for row, text in enumerate(collection.texts) if text != wanted]
     found = {model: context.encoder.search(model, collection.texts, [wanted], tell) for model in models}
@@ -250,7 +250,7 @@ def search_view(
 
 
 def hit_row(hit: Hit, threshold: float | None = None) -> dict[str, Any]:
-    """Return a result as the panel shows it; the change of place is said in words as well as by its kind.
+    """Return a result as the panel shows it; the change of place is said as text as well as by its kind.
 
     Args:
         hit: The result.
@@ -365,7 +365,7 @@ def check_texts(collection: Collection, fewest: int) -> None:
     count = len(collection.texts)
     if count < fewest:
         raise InputError(
-            f"Give at least {('', '', 'two', 'three')[fewest]} different texts, one a line; there {'is' if count == 1 else 'are'} {count}.",
+            f"Give at least {('', '', 'two', 'three')[fewest]} different texts, one per line; there {'is' if count == 1 else 'are'} {count}.",
             field="texts",
         )
 

@@ -26,7 +26,7 @@ from workbench.ui.train_form import Taken, as_shown, take_form
 
 LOSS_INFO = "What the model is rewarded for."
 WATCH_INFO = (
-    f"Your own sentences, one a line, up to {WATCH_LIMIT}. They train nothing; the live panel shows how alike the model finds them, "
+    f"Your own sentences, one per line, up to {WATCH_LIMIT}. They train nothing; the live panel shows how similar the model finds them, "
     "before training and at each evaluation."
 )
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -102,7 +102,7 @@ def create_train_page(context: Context) -> dict[str, Any]:
                 label="Name of the run", placeholder="made of the data and the base when this is empty", elem_id="train-name"
             )
             parts["plan"] = create_notice(elem_id="train-plan")
-            # Until the form is filled it shows defaults, which nobody means to start.
+            # Until the form is filled it shows defaults, which no one means to start.
             parts["start"] = gr.Button("Start training", variant="primary", size="lg", interactive=False, elem_id="train-start")
             parts["problem"] = create_notice(elem_id="train-problem")
         with gr.Column(scale=3, min_width=320):
@@ -131,7 +131,7 @@ def _form_names() -> list[str]:
 
 
 def load_form(context: Context, parts: dict[str, Any], asked: float) -> dict[Any, Any]:
-    """Return the updates that show the draft; settings nobody has touched follow the data set.
+    """Return the updates that show the draft; settings no one has touched follow the data set.
 
     Args:
         context: The server's context.
@@ -291,7 +291,7 @@ class _Handlers:
         return self._take(planned_draft(plan), asked, plan, values)
 
     def on_select(self, stack: Any, asked: float, plan: Any, saved: str | None, *values: Any) -> Any:
-        """Show the draft again; what stands in the form and is not saved yet wins."""
+        """Show the draft again; what is in the form and is not saved yet wins."""
         planned, draft = planned_draft(plan), load_draft(self.context.home)
         if planned is not None and command_line(draft.base, draft.architecture) == read_document(stack).saved:
             # The Build tab of this very page shows the change.

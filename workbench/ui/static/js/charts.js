@@ -17,7 +17,7 @@ window.workbenchCharts = (() => {
       });
       if (known) return;
       script.src = SOURCE;
-      // What the page says in words comes first.
+      // What the page says as text comes first.
       const insert = () => document.head.append(script);
       if (window.requestIdleCallback) window.requestIdleCallback(insert, { timeout: 1000 });
       else window.setTimeout(insert, 50);

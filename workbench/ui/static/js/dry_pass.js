@@ -78,7 +78,7 @@ function render() {
     }
   }
   table(
-    "What each layer hands on",
+    "What each layer returns",
     ["Layer", "Shape", "Smallest", "Largest", "Mean size", "Remarks"],
     value.layers.map((layer) => [layer.title, layer.shape_words, figure(layer.lowest), figure(layer.highest), figure(layer.mean_size), remarks(layer)]),
   );

@@ -151,7 +151,7 @@ function makeNumber(id, parameter, box, set) {
   const row = make("div", "wb-number", box);
   const control = make("input", "", row);
   control.id = id;
-  control.type = "text"; // a number input hides what is no number; here it is sent, and refused in words
+  control.type = "text"; // a number input hides what is no number; here it is sent, and refused with a sentence
   control.inputMode = parameter.type === "int" ? "numeric" : "decimal";
   control.autocomplete = "off";
   control.spellcheck = false;
@@ -241,7 +241,7 @@ function makeCard(layer) {
   item.setAttribute("aria-labelledby", card.title.id);
   card.count = make("span", "wb-count", line);
   const ports = make("p", "wb-ports", words);
-  make("span", "wb-sr-only", ports, `takes ${entry.ports[0]}, hands on ${entry.ports[entry.ports.length - 1]}`);
+  make("span", "wb-sr-only", ports, `takes ${entry.ports[0]}, returns ${entry.ports[entry.ports.length - 1]}`);
   entry.ports.forEach((port, place) => {
     if (place) make("span", "wb-arrow", ports, "→").setAttribute("aria-hidden", "true");
     make("span", "wb-port", ports, port).setAttribute("aria-hidden", "true");
@@ -328,7 +328,7 @@ function render() {
   root.dataset.epoch = String(doc.epoch);
 }
 
-const PORT_HELP = { tokens: "token vectors, one per word piece", sentence: "sentence vector, one per text" };
+const PORT_HELP = { tokens: "token vectors, one per token", sentence: "sentence vector, one per text" };
 
 function portHelp(info) {
   const words = PORT_HELP[info.port] || "";

@@ -26,10 +26,10 @@ make("h3", "", empty, "Nothing is training");
 make("p", "", empty, "Press Start training, or Quick start at the top. Then you see here, while it learns and after a reload too:");
 const promise = make("ul", "wb-empty-list", empty);
 for (const [what, why] of [
-  ["Loss", "falls as the model learns; so do you see whether it still does."],
+  ["Loss", "falls as the model learns; so you can see that it is still learning."],
   ["Held-out metric", "how good it is on rows it does not learn from, against the base encoder."],
   ["Cosines", "right and wrong partners drifting apart."],
-  ["Your sentences", "how alike the model finds them, step by step."],
+  ["Your sentences", "how similar the model finds them, step by step."],
   ["Verdict", "better than the base or not, on rows it never saw."],
 ]) {
   const item = make("li", "", promise);
@@ -91,8 +91,8 @@ function makeChart(key, title, term) {
 }
 const lossChart = makeChart("loss", "Training loss", "lower is better");
 const metricChart = makeChart("metric", "Held-out metric", "on the validation part");
-const rateChart = makeChart("learning_rate", "Size of a step", "learning rate");
-const gradientChart = makeChart("grad_norm", "Size of a correction", "gradient norm");
+const rateChart = makeChart("learning_rate", "Learning rate", "learning rate");
+const gradientChart = makeChart("grad_norm", "Gradient norm", "gradient norm");
 const zoomHint = make("p", "wb-hint wb-zoom-hint", body, "Drag over a curve to zoom in, double-click to see all of it; it stays zoomed while points arrive.");
 
 const evaluationBox = make("section", "wb-evaluations", body);
@@ -114,7 +114,7 @@ const views = make("div", "wb-charts", evaluationBox);
 
 const cosineFigure = make("figure", "wb-chart wb-cosines", views);
 const cosineHead = make("figcaption", "wb-chart-head", cosineFigure);
-make("span", "", cosineHead, "Right and wrong partners");
+make("span", "", cosineHead, "Similar and dissimilar pairs");
 make("span", "wb-term", cosineHead, "cosines, held out");
 const cosinePlot = make("div", "wb-plot", cosineFigure);
 const cosineWords = make("p", "wb-words", cosineFigure);
@@ -517,7 +517,7 @@ function drawWatch(step) {
   const { texts, points } = watching;
   if (!points.length || !texts.length) {
     watchGrid.dataset.empty = ENDED.includes(run.status)
-      ? "This run watched no sentences. Name some under Watch-list in the form, one a line."
+      ? "This run watched no sentences. Name some under Watch-list in the form, one per line."
       : "Sentences named under Watch-list in the form appear here with the first evaluation.";
     return;
   }

@@ -16,7 +16,7 @@ const GENERAL = {
 };
 const DRIFT = {
   noticeable: ["⚠ Unrelated texts have come closer to one another", "warn"],
-  strong: ["⚠ Unrelated texts look alike", "bad"],
+  strong: ["⚠ Unrelated texts look similar", "bad"],
 };
 const ACTIONS = [["", "leave as it is"], ["fix", "fix"], ["drop", "drop the row"], ["review", "keep for review"]];
 const NAMES = { positive_cosine: "right", negative_cosine: "wrong", predicted: "says" };
@@ -111,7 +111,7 @@ function drawCard(question, [title, tone], found, rowsWord) {
   return card;
 }
 
-// Both halves count: a model that keeps the order but lets all texts look alike is no success.
+// Both halves count: a model that keeps the order but lets all texts look similar is no success.
 function drawGeneral(found) {
   const card = drawCard("Did it forget anything? (forgetting check)", GENERAL[found.outcome] || [found.outcome, "plain"], found, "Pairs");
   card.dataset.general = found.outcome;
@@ -151,7 +151,7 @@ function drawLinks({ parent, children }) {
   for (const child of children) add("Corrected as", child);
   links.hidden = !links.children.length;
   if (parent) {
-    make("span", "wb-oc-hint", links, "Both models were measured anew on the corrected test rows, so the verdicts of the two runs are not one measurement.");
+    make("span", "wb-oc-hint", links, "Both models were measured again on the corrected test rows, so the verdicts of the two runs are not one measurement.");
   }
 }
 
@@ -269,7 +269,7 @@ function drawThreshold(found) {
     ["Matches found (true positives)", (side) => count(side.true_positives)],
     ["Matches missed (false negatives)", (side) => count(side.false_negatives)],
     ["Taken for a match (false positives)", (side) => count(side.false_positives)],
-    ["Rightly told apart (true negatives)", (side) => count(side.true_negatives)],
+    ["Correctly rejected (true negatives)", (side) => count(side.true_negatives)],
   ];
   for (const [title, value] of lines) {
     const row = make("tr", "", rows);
@@ -491,16 +491,16 @@ async function loadRows(offset) {
 
 // --- the whole ----------------------------------------------------------------------------------------------------------
 
-async function load(anew) {
+async function load(again) {
   clearTimeout(timer);
-  const at = anew ? (generation += 1) : generation;
+  const at = again ? (generation += 1) : generation;
   let found;
   try {
     found = await request("outcome");
   } catch (error) {
     if (at !== generation) return;
     if (error.status === 404) root.dataset.state = "none";
-    else timer = setTimeout(() => load(anew), POLL_MS);
+    else timer = setTimeout(() => load(again), POLL_MS);
     return;
   }
   if (at !== generation) return;
@@ -508,7 +508,7 @@ async function load(anew) {
   measuresOnly = found.measures_only;
   const signature = JSON.stringify([found.run_id, judged, found.general, found.has_errors]);
   drawLinks(found);
-  if (anew || signature !== drawn) {
+  if (again || signature !== drawn) {
     drawn = signature;
     cards.replaceChildren();
     if (judged) drawCard("Did it get better?", VERDICTS[judged.outcome] || [judged.outcome, "plain"], judged, "Test rows").dataset.outcome = judged.outcome;

@@ -20,7 +20,7 @@ function renderEmpty() {
 
 function renderScale(parent, panel) {
   const scale = make("div", "wb-scale", parent);
-  scale.setAttribute("aria-hidden", "true"); // the same is said in words
+  scale.setAttribute("aria-hidden", "true"); // the same is said as text
   // With a threshold that is the middle, whatever its cosine: so two models can be held against each other.
   const share = (cosine) => {
     if (panel.threshold === null) return cosine;

@@ -10,7 +10,7 @@
   try {
     kept = JSON.parse(window.sessionStorage.getItem(KEY));
   } catch {
-    // The browser keeps nothing, or somebody else's.
+    // The browser keeps nothing, or someone else's.
   }
   if (kept && kept.set !== linked()) kept = null;
   const SHARED = ["first", "second", "texts", "source", "column", "label"];

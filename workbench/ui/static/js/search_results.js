@@ -12,7 +12,7 @@ function make(tag, className, parent, text) {
 function renderEmpty() {
   const box = make("div", "wb-teach", root);
   make("h3", "", box, "What does each model find?");
-  make("p", "", box, "Paste your texts above, one a line, or upload a file and choose its column; the sample texts will do for a start. Then type what a customer would ask. The texts are encoded once, so the next question is answered at once.");
+  make("p", "", box, "Paste your texts above, one per line, or upload a file and choose its column; the sample texts will do for a start. Then type what a customer would ask. The texts are encoded once, so the next question is answered at once.");
 }
 
 function renderHit(list, hit) {

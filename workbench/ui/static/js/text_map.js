@@ -38,7 +38,7 @@ function groupsOf(texts, labels) {
 function renderEmpty() {
   const box = make("div", "wb-teach", root);
   make("h3", "", box, "What lies near what?");
-  make("p", "", box, "Each text becomes a point; texts that a model takes for alike lie near each other. Upload a file with a label column to colour the points: a model that understands your labels keeps each colour together.");
+  make("p", "", box, "Each text becomes a point; texts that a model finds similar lie near each other. Upload a file with a label column to colour the points: a model that understands your labels keeps each colour together.");
 }
 
 function render() {

@@ -13,7 +13,7 @@ function draw(tag, parent, attributes, text) {
   return node;
 }
 
-// Breaks at blanks; a word that is longer than the line is cut, for its whole stands in the text alternative.
+// Breaks at blanks; a word that is longer than the line is cut, for its whole is in the text alternative.
 function wrap(text, width, font) {
   pen.font = font;
   const lines = [];
