@@ -18,6 +18,16 @@ SUBJECTS = ["router", "invoice", "contract", "phone", "signal", "cable", "engine
 VERBS = ["cancel", "move", "check", "repair", "upgrade", "pay", "reset", "return", "change", "explain"]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where two tests run at a time, never two of the page: each file is a group, and all that drive Chromium are one."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    page = Path(__file__).parent / "ui"
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("page" if page in item.path.parents else str(item.path)))
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workbench home that no other test sees; WORKBENCH_HOME points to it."""
