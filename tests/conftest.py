@@ -23,9 +23,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where two tests run at a time, never two of the page: each file is a group, and all that drive Chromium are one."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
-    page = Path(__file__).parent / "ui"
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("page" if page in item.path.parents else str(item.path)))
+        drives = "browser" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("page" if drives else str(item.path)))
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.data.test_parts import grouped, write
+from tests.data.test_splits import grouped, write
 from workbench.data import correct_dataset, import_file, open_dataset, open_splits, preview_split
 from workbench.errors import DataError
 from workbench.recipe import Recipe, TrainingConfig

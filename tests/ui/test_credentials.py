@@ -3,7 +3,7 @@ import stat
 import pytest
 from starlette.testclient import TestClient
 
-from tests.ui.test_gate import application, basic
+from tests.ui.test_access import application, basic
 from workbench.errors import InputError
 from workbench.settings import Settings
 from workbench.ui.credentials import FREE_GUESSES, LONGEST_DELAY_SECONDS, Credentials, Guesses, read_access_token
