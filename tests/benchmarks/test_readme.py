@@ -10,7 +10,7 @@ from benchmarks.measuring import read_json
 from benchmarks.report import README, markdown, placed
 
 TEXT = README.read_text(encoding="utf-8")
-TABLES = ("train_throughput", "step_profile", "encode_throughput", "quality", "memory", "start_up")
+TABLES = ("train_throughput", "step_profile", "encode_throughput", "quality", "memory", "start_up", "defaults")
 
 
 def result(name: str) -> dict:
