@@ -65,7 +65,7 @@ def test_options_that_cannot_mean_anything_are_refused(home, options):
 
 
 def test_a_slash_at_the_end_of_the_path_does_not_matter(home):
-    assert Settings.from_environment(home, root_path="/work/bench/").root_path == "/work/bench"
+    assert Settings.from_environment(home, root_path="/tools/bench/").root_path == "/tools/bench"
     assert Settings.from_environment(home, root_path="/").root_path == ""
 
 

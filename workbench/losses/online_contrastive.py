@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workbench.losses.loss import Loss, require_labels
+from workbench.losses.contrastive import ContrastiveLoss
+from workbench.losses.loss import require_labels
 
 
-class OnlineContrastiveLoss(Loss):
+class OnlineContrastiveLoss(ContrastiveLoss):
     """The contrastive loss of a batch's hard pairs only, summed: d^2 and max(0, margin - d)^2 with d = 1 - cosine.
 
     Hard are matches farther apart than the nearest non-match of the batch, and non-matches nearer than its farthest match. Where
@@ -20,10 +21,6 @@ class OnlineContrastiveLoss(Loss):
     Args:
         margin: Distance beyond which a non-match adds nothing.
     """
-
-    def __init__(self, margin: float = 0.5) -> None:
-        super().__init__()
-        self.margin = margin
 
     def forward(self, embeddings: Sequence[Tensor], labels: Tensor | None = None) -> Tensor:
         """Take two columns (rows, width) and labels (rows,), 1 for a match and 0 for none."""

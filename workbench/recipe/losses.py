@@ -45,6 +45,9 @@ class LossEntry:
 _SCALE = Parameter(
     "scale", "float", 20.0, "Multiplies the cosine before the softmax (1 / temperature).", 0.01, 1000.0, habitual="10 to 50"
 )
+_MARGIN = Parameter(
+    "margin", "float", 0.5, "Cosine distance beyond which a non-match is far enough.", 0.0, 2.0, habitual="0.3 to 0.8"
+)
 
 LOSSES: Mapping[str, LossEntry] = {
     entry.name: entry
@@ -84,17 +87,7 @@ LOSSES: Mapping[str, LossEntry] = {
             ("labelled_pairs",),
             "Pulls matching pairs together and pushes the others apart until they are a margin away.",
             "Hadsell, Chopra and LeCun (2006)",
-            (
-                Parameter(
-                    "margin",
-                    "float",
-                    0.5,
-                    "Cosine distance beyond which a non-match is far enough.",
-                    0.0,
-                    2.0,
-                    habitual="0.3 to 0.8",
-                ),
-            ),
+            (_MARGIN,),
             joins=("d = 1 − cosine(u, v)",),
             formula="Label 1 costs d², label 0 costs max(0, margin − d)²; half of their mean.",
         ),
@@ -104,17 +97,7 @@ LOSSES: Mapping[str, LossEntry] = {
             ("labelled_pairs",),
             "The contrastive loss of the hard pairs of a batch only: matches that are far, non-matches that are near.",
             "Hadsell, Chopra and LeCun (2006), with the selection of sentence-transformers",
-            (
-                Parameter(
-                    "margin",
-                    "float",
-                    0.5,
-                    "Cosine distance beyond which a non-match is far enough.",
-                    0.0,
-                    2.0,
-                    habitual="0.3 to 0.8",
-                ),
-            ),
+            (_MARGIN,),
             joins=("d = 1 − cosine(u, v)", "pairs that the batch has mixed up"),
             formula="Over hard pairs: label 1 costs d², label 0 costs max(0, margin − d)²; their sum.",
         ),
