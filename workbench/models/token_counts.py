@@ -224,7 +224,7 @@ def short_name(base: str) -> str:
 
 def percent(share: float) -> str:
     """Return a share in percent, with a decimal where it is small."""
-    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.1f} %"
+    return f"{100 * share:.0f}%" if share >= 0.1 else f"{100 * share:.1f}%"
 
 
 def _other_encoder() -> str:

@@ -112,7 +112,7 @@ def group_words(told: GroupsTold | None) -> tuple[str, str]:
     """Return how well a model tells the groups of texts apart, in short and in full; empty where there are no groups."""
     if told is None:
         return "", ""
-    order = f"A pair of one group is above one of two groups in {told.in_order:.0%} of cases".replace("%", " %")
+    order = f"A pair of one group is above one of two groups in {told.in_order:.0%} of cases"
     if told.found is None or told.mistaken is None:
         return f"{order}.", ""
     right, pairs = told.found + told.across - told.mistaken, told.within + told.across

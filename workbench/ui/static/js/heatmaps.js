@@ -58,7 +58,7 @@ function cellText(panel, row, column) {
   const cosine = figure(panel.matrix[row][column], 2);
   if (row === column) return "";
   if (panel.matches) return panel.matches[row][column] ? `✓ ${cosine}` : cosine;
-  return `<b>${Math.round(100 * panel.shades[row][column])} %</b><br>${cosine}`;
+  return `<b>${Math.round(100 * panel.shades[row][column])}%</b><br>${cosine}`;
 }
 
 // Below the threshold grey, from it on green: what counts as a match is seen at once, and how far it is from that. All shades are light
